@@ -1,0 +1,129 @@
+//! The account: what became of every statement. Each is in exactly one column; what is open is
+//! derived, never stored.
+
+use crate::types::{Outcome, Report, Scope};
+
+/// How many statements a batch stands for, and where they end up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Weight {
+    /// Statements that this batch decides.
+    pub(crate) statements: u64,
+    pub(crate) scope: Scope,
+    /// The transaction of the script's own ends with it.
+    pub(crate) ends_transaction: bool,
+    /// It is a piece of a `COPY` that others follow: applied, it decides nothing yet.
+    pub(crate) partial: bool,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    totals: Report,
+    /// Applied inside a transaction that is still open.
+    undecided: u64,
+    /// The whole run is one transaction, which the host ends after the report.
+    spans_run: bool,
+}
+
+impl Account {
+    pub(crate) fn new(spans_run: bool) -> Self {
+        Self { spans_run, ..Self::default() }
+    }
+
+    pub(crate) fn report(&self) -> Report {
+        let totals = &self.totals;
+        let decided = totals.applied
+            + totals.failed
+            + totals.rolled_back
+            + totals.skipped
+            + totals.unknown
+            + totals.not_reached;
+        Report { open: totals.statements - decided, ..*totals }
+    }
+
+    /// A statement was found; its last byte is the `read`th of the input.
+    pub(crate) fn found(&mut self, read: u64) {
+        self.totals.statements += 1;
+        self.totals.read = read;
+    }
+
+    pub(crate) fn number_of_next(&self) -> u64 {
+        self.totals.statements + 1
+    }
+
+    pub(crate) fn read(&mut self, read: u64) {
+        self.totals.read = read;
+    }
+
+    pub(crate) fn sent(&mut self, bytes: u64) {
+        self.totals.batches += 1;
+        self.totals.bytes += bytes;
+    }
+
+    pub(crate) fn skipped(&mut self, statements: u64) {
+        self.totals.skipped += statements;
+    }
+
+    /// A batch has ended.
+    pub(crate) fn ended(&mut self, weight: Weight, outcome: &Outcome) {
+        let all = weight.statements;
+        match outcome {
+            Outcome::Applied { .. } if weight.partial => {}
+            Outcome::Applied { rows, rejected } => {
+                let rejected = (rejected.len() as u64).min(all);
+                self.totals.failed += rejected;
+                self.totals.rows = self.totals.rows.saturating_add(rows.unwrap_or(0));
+                self.applied(all - rejected, weight);
+            }
+            Outcome::Failed { kept, .. } => {
+                let kept = u64::from(*kept).min(all);
+                let failed = (all - kept).min(1);
+                self.totals.failed += failed;
+                match weight.scope {
+                    Scope::Bare => {
+                        self.totals.applied += kept;
+                        self.totals.not_reached += all - kept - failed;
+                    }
+                    Scope::Atomic | Scope::Scripted => {
+                        self.totals.applied += kept;
+                        self.totals.rolled_back += all - kept - failed;
+                    }
+                }
+                self.roll_back();
+            }
+            Outcome::Unknown => {
+                self.totals.unknown += all + std::mem::take(&mut self.undecided);
+            }
+            Outcome::Cancelled => {
+                self.totals.not_reached += all;
+                self.roll_back();
+            }
+        }
+    }
+
+    fn applied(&mut self, statements: u64, weight: Weight) {
+        if weight.scope == Scope::Scripted {
+            self.undecided += statements;
+            if weight.ends_transaction && !self.spans_run {
+                self.totals.applied += std::mem::take(&mut self.undecided);
+            }
+        } else {
+            self.totals.applied += statements;
+        }
+    }
+
+    /// What was applied inside the open transaction stays: nothing in it needed a commit.
+    pub(crate) fn keep_open(&mut self) {
+        self.totals.applied += std::mem::take(&mut self.undecided);
+    }
+
+    /// What was applied inside the open transaction is taken back.
+    pub(crate) fn roll_back(&mut self) {
+        self.totals.rolled_back += std::mem::take(&mut self.undecided);
+    }
+
+    /// The run ends early: whatever is neither decided nor under way is not reached.
+    pub(crate) fn stop(&mut self, under_way: u64) {
+        let left = self.report().open - self.undecided - under_way;
+        self.totals.not_reached += left;
+    }
+}

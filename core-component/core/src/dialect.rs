@@ -1,0 +1,162 @@
+//! The dialects, as data: what a lexer must know about a database's client to split as it does.
+//! No code that decides by the name of a dialect.
+
+/// Whose client's rules split the script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Standard SQL, with the bodies of stored programs.
+    Generic,
+    /// As `sqlite3_complete` splits.
+    Sqlite,
+    /// As `psql` splits.
+    PostgreSql,
+    /// As the `mysql` and `mariadb` clients split.
+    MySql,
+}
+
+impl Dialect {
+    pub(crate) fn rules(self) -> &'static Rules {
+        match self {
+            Dialect::Generic => &GENERIC,
+            Dialect::Sqlite => &SQLITE,
+            Dialect::PostgreSql => &POSTGRESQL,
+            Dialect::MySql => &MYSQL,
+        }
+    }
+}
+
+/// A pair of bytes that enclose text in which nothing else counts. A doubled closing byte needs
+/// no rule: it closes and opens again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Quote {
+    pub(crate) open: u8,
+    pub(crate) close: u8,
+    /// Whether a backslash takes the next byte with it.
+    pub(crate) backslash: bool,
+}
+
+/// How a statement that holds semicolons of its own is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum BodyRule {
+    /// Not at all: the script changes the delimiter.
+    None,
+    /// `CREATE FUNCTION … BEGIN ATOMIC … END`, as psql counts it.
+    Psql,
+    /// `CREATE TRIGGER … ; END ;`, as `sqlite3_complete` has it.
+    SqliteTrigger,
+    /// `BEGIN … END` in anything that creates a stored program.
+    Compound,
+}
+
+/// Which commands of the client itself may stand in a script.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommandRule {
+    /// None; a backslash is a byte like others.
+    None,
+    /// `\command` up to the end of the line.
+    Psql,
+    /// `DELIMITER`, `\G`, and commands by name at the start of a statement.
+    MySql,
+    /// `.command` at the start of a statement.
+    Sqlite,
+}
+
+/// Everything that sets one dialect apart.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) quotes: &'static [Quote],
+    /// `E'…'` has backslash escapes.
+    pub(crate) escape_strings: bool,
+    /// `$tag$…$tag$`.
+    pub(crate) dollar_quotes: bool,
+    /// `/* /* */ */` is one comment.
+    pub(crate) nested_comments: bool,
+    /// `--` within a statement opens a comment only before white space.
+    pub(crate) dashes_need_space: bool,
+    /// `#` opens a comment.
+    pub(crate) hash_comments: bool,
+    /// `/*! … */` is read by the server.
+    pub(crate) executable_comments: bool,
+    /// A terminator inside parentheses is none.
+    pub(crate) parentheses: bool,
+    /// `COPY … FROM stdin` is followed by its data.
+    pub(crate) copy: bool,
+    /// The protocol can carry a NUL byte.
+    pub(crate) nul: bool,
+    pub(crate) body: BodyRule,
+    pub(crate) commands: CommandRule,
+}
+
+const fn quote(open: u8, close: u8, backslash: bool) -> Quote {
+    Quote { open, close, backslash }
+}
+
+static GENERIC: Rules = Rules {
+    quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
+    escape_strings: false,
+    dollar_quotes: true,
+    nested_comments: false,
+    dashes_need_space: false,
+    hash_comments: false,
+    executable_comments: false,
+    parentheses: false,
+    copy: false,
+    nul: true,
+    body: BodyRule::Compound,
+    commands: CommandRule::None,
+};
+
+// https://www.sqlite.org/c3ref/complete.html, https://www.sqlite.org/cli.html
+static SQLITE: Rules = Rules {
+    quotes: &[
+        quote(b'\'', b'\'', false),
+        quote(b'"', b'"', false),
+        quote(b'`', b'`', false),
+        quote(b'[', b']', false),
+    ],
+    escape_strings: false,
+    dollar_quotes: false,
+    nested_comments: false,
+    dashes_need_space: false,
+    hash_comments: false,
+    executable_comments: false,
+    parentheses: false,
+    copy: false,
+    nul: false,
+    body: BodyRule::SqliteTrigger,
+    commands: CommandRule::Sqlite,
+};
+
+// https://www.postgresql.org/docs/current/sql-syntax-lexical.html,
+// https://www.postgresql.org/docs/current/app-psql.html
+static POSTGRESQL: Rules = Rules {
+    quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false)],
+    escape_strings: true,
+    dollar_quotes: true,
+    nested_comments: true,
+    dashes_need_space: false,
+    hash_comments: false,
+    executable_comments: false,
+    parentheses: true,
+    copy: true,
+    nul: false,
+    body: BodyRule::Psql,
+    commands: CommandRule::Psql,
+};
+
+// https://dev.mysql.com/doc/refman/8.4/en/comments.html,
+// https://mariadb.com/kb/en/comment-syntax/, https://mariadb.com/kb/en/delimiters/
+static MYSQL: Rules = Rules {
+    quotes: &[quote(b'\'', b'\'', true), quote(b'"', b'"', true), quote(b'`', b'`', false)],
+    escape_strings: false,
+    dollar_quotes: false,
+    nested_comments: false,
+    dashes_need_space: true,
+    hash_comments: true,
+    executable_comments: true,
+    parentheses: false,
+    copy: false,
+    nul: true,
+    body: BodyRule::None,
+    commands: CommandRule::MySql,
+};

@@ -1,0 +1,184 @@
+//! The batch that is being filled, and its exact size.
+
+use crate::account::Weight;
+use crate::splitter::Statement;
+use crate::types::{Batch, Body, CopyPart, Kind, Position, Scope, SealReason};
+
+/// What every statement in a body is followed by, if its own terminator is not a semicolon.
+const SEPARATOR: &[u8] = b";";
+
+/// A batch that was closed, and what it stands for.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    pub(crate) batch: Batch,
+    pub(crate) weight: Weight,
+    /// Whether nothing may run beside it.
+    pub(crate) barrier: bool,
+}
+
+/// Statements collected for one request.
+#[derive(Debug, Default)]
+pub(crate) struct Filling {
+    body: Vec<u8>,
+    ends: Vec<u32>,
+    offsets: Vec<u64>,
+    lines: Vec<u32>,
+    columns: Vec<u32>,
+    lengths: Vec<u32>,
+    kinds: Vec<Kind>,
+    rows: u32,
+    first_statement: u64,
+    opened_ms: u64,
+    scope: Option<Scope>,
+    ends_transaction: bool,
+    /// A `COPY` whose data is being collected; true once a part of it was sent.
+    copy: Option<bool>,
+}
+
+/// A statement as it will stand in a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece<'a> {
+    text: &'a [u8],
+    length: u32,
+    tail: &'static [u8],
+}
+
+impl<'a> Piece<'a> {
+    /// The statement with a terminator that the database itself knows: what stands in the input
+    /// where that is a semicolon.
+    pub(crate) fn new(window: &'a [u8], statement: &Statement) -> Self {
+        let text = &window[statement.start..statement.end];
+        let own = &window[statement.end..statement.after];
+        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        if own == SEPARATOR {
+            return Self { text: &window[statement.start..statement.after], length, tail: b"\n" };
+        }
+        let tail: &[u8] = if statement.ends_in_comment { b"\n;\n" } else { b";\n" };
+        Self { text, length, tail }
+    }
+
+    /// Bytes that it takes in a body, without the newline that parts it from the next.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.text.len() + self.tail.len() - 1) as u64
+    }
+
+    /// Its text and, perhaps, its terminator.
+    pub(crate) fn text(&self) -> &'a [u8] {
+        self.text
+    }
+}
+
+impl Filling {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.body.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.body.len() as u64
+    }
+
+    pub(crate) fn statements(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(crate) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    pub(crate) fn scope(&self) -> Option<Scope> {
+        self.scope
+    }
+
+    /// When its first statement came.
+    pub(crate) fn opened_ms(&self) -> u64 {
+        self.opened_ms
+    }
+
+    pub(crate) fn open(&mut self, scope: Scope, now_ms: u64) {
+        self.scope = Some(scope);
+        self.opened_ms = now_ms;
+    }
+
+    /// Adds a statement. The caller has checked that it fits, and that bodies stay below 4 GiB.
+    pub(crate) fn add(&mut self, piece: Piece<'_>, at: Position, kind: Kind, rows: u32) {
+        if self.ends.is_empty() {
+            self.first_statement = at.statement;
+        }
+        self.body.extend_from_slice(piece.text);
+        self.body.extend_from_slice(piece.tail);
+        self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+        self.offsets.push(at.offset);
+        self.lines.push(at.line);
+        self.columns.push(at.column);
+        self.lengths.push(piece.length);
+        self.kinds.push(kind);
+        self.rows = self.rows.saturating_add(rows);
+    }
+
+    /// Whether it holds a `COPY` whose data is not at its end.
+    pub(crate) fn in_copy(&self) -> bool {
+        self.copy.is_some()
+    }
+
+    pub(crate) fn ends_transaction(&mut self) {
+        self.ends_transaction = true;
+    }
+
+    /// What follows is the data of the `COPY` statement just added.
+    pub(crate) fn open_copy(&mut self) {
+        self.copy = Some(false);
+    }
+
+    /// Adds data of a `COPY`.
+    pub(crate) fn add_data(&mut self, data: &[u8]) {
+        self.body.extend_from_slice(data);
+    }
+
+    /// Closes the batch and starts an empty one. `last`: for a `COPY`, whether this is the end of
+    /// its data; otherwise true.
+    pub(crate) fn seal(&mut self, id: u64, reason: SealReason, last: bool) -> Sealed {
+        let mut filled = std::mem::take(self);
+        if filled.copy.is_none() && filled.body.pop().is_some() {
+            // The newline behind the last statement parts it from nothing.
+            if let Some(end) = filled.ends.last_mut() {
+                *end -= 1;
+            }
+        }
+        let scope = filled.scope.unwrap_or(Scope::Atomic);
+        let copy = filled.copy.map(|started| match (started, last) {
+            (false, true) => CopyPart::Whole,
+            (false, false) => CopyPart::First,
+            (true, false) => CopyPart::Middle,
+            (true, true) => CopyPart::Last,
+        });
+        if copy.is_some() && !last {
+            self.copy = Some(true);
+            self.scope = filled.scope;
+            self.first_statement = filled.first_statement;
+        }
+        let in_parts = copy.is_some_and(|part| part != CopyPart::Whole);
+        let plain = filled.kinds.iter().all(|kind| kind.is_plain_change());
+        let weight = Weight {
+            statements: if in_parts { 1 } else { filled.ends.len() as u64 },
+            scope,
+            ends_transaction: filled.ends_transaction,
+            partial: in_parts && !last,
+        };
+        let batch = Batch {
+            id,
+            first_statement: filled.first_statement,
+            body: Body::new(filled.body),
+            ends: filled.ends,
+            offsets: filled.offsets,
+            lines: filled.lines,
+            columns: filled.columns,
+            lengths: filled.lengths,
+            kinds: filled.kinds,
+            rows: filled.rows,
+            scope,
+            copy,
+            sealed_by: reason,
+        };
+        Sealed { batch, weight, barrier: in_parts || scope == Scope::Scripted || !plain }
+    }
+}

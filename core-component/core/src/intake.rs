@@ -1,0 +1,383 @@
+//! The intake: from text in the buffer to statements in the batch that is being filled.
+
+use std::collections::VecDeque;
+
+use crate::classify::Effect;
+use crate::copy::CopyData;
+use crate::filling::Piece;
+use crate::position::Cursor;
+use crate::session::Session;
+use crate::settings::backslash_setting;
+use crate::splitter::{Item, Reason, Refusal, Statement};
+use crate::types::{
+    Event, Failure, FailureKind, Host, Kind, Oversized, Position, Scope, SealReason, Transactions,
+};
+
+/// What a byte-order mark looks like in UTF-8; clients skip it at the start of an input.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// Below this, moving the rest of the buffer to its front is not worth it.
+const COMPACT_BYTES: usize = 64 * 1024;
+
+/// A place in the buffer at which something happens once all before it is read.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    at: usize,
+    /// An input ends; otherwise a flush.
+    input_ends: bool,
+}
+
+/// Text that has not been read yet, or not to its end.
+#[derive(Debug)]
+pub(crate) struct Input {
+    buffer: Vec<u8>,
+    marks: VecDeque<Mark>,
+    /// The place of `buffer[cursor_at]`.
+    cursor: Cursor,
+    cursor_at: usize,
+    at_start: bool,
+    /// Data of a `COPY` that has not found room yet.
+    data: Option<CopyData>,
+}
+
+impl Input {
+    pub(crate) fn new() -> Self {
+        Self {
+            buffer: Vec::new(),
+            marks: VecDeque::new(),
+            cursor: Cursor::new(),
+            cursor_at: 0,
+            at_start: true,
+            data: None,
+        }
+    }
+
+    pub(crate) fn push(&mut self, chunk: Vec<u8>) {
+        if self.buffer.is_empty() {
+            self.buffer = chunk;
+        } else {
+            self.buffer.extend_from_slice(&chunk);
+        }
+    }
+
+    pub(crate) fn end(&mut self) {
+        self.marks.push_back(Mark { at: self.buffer.len(), input_ends: true });
+    }
+
+    pub(crate) fn flush(&mut self) {
+        self.marks.push_back(Mark { at: self.buffer.len(), input_ends: false });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        *self = Self::new();
+    }
+
+    /// The place of a byte of the buffer that is not behind the cursor.
+    fn place(&self, at: usize) -> Cursor {
+        self.cursor.after(self.buffer.get(self.cursor_at..at).unwrap_or_default())
+    }
+
+    fn move_cursor(&mut self, at: usize) {
+        self.cursor = self.place(at);
+        self.cursor_at = self.cursor_at.max(at);
+    }
+}
+
+/// How a statement is to be batched.
+struct Placement {
+    scope: Scope,
+    starts_batch: bool,
+    ends_batch: bool,
+    ends_transaction: bool,
+    reason: SealReason,
+}
+
+impl Session {
+    /// Reads on by one item; false where nothing is left to do without more text.
+    pub(crate) fn advance(&mut self, host: &mut impl Host) -> bool {
+        if self.input.data.is_some() {
+            self.take_data(host);
+            return true;
+        }
+        let mark = self.input.marks.front().copied();
+        let end = mark.map_or(self.input.buffer.len(), |mark| mark.at);
+        let ended = mark.is_some_and(|mark| mark.input_ends);
+        if self.input.at_start && !self.skip_byte_order_mark(end, ended) {
+            return mark.is_some_and(|mark| self.reach(host, mark));
+        }
+        match self.splitter.next(&self.input.buffer[..end], ended) {
+            Item::More => mark.is_some_and(|mark| self.reach(host, mark)),
+            Item::Statement(statement) => {
+                self.take_statement(host, &statement);
+                true
+            }
+            Item::CopyData(data) => {
+                self.input.data = Some(data);
+                true
+            }
+            Item::PassedOver { start } => {
+                let position = self.position(self.input.place(start));
+                host.emit(Event::CommandPassedOver(position));
+                true
+            }
+            Item::Refused(refusal) => {
+                let failure = self.failure_of(&refusal);
+                self.refuse(host, failure);
+                true
+            }
+        }
+    }
+
+    /// Drops text that is not needed any more.
+    pub(crate) fn compact(&mut self) {
+        let data = self.input.data.map_or(usize::MAX, |data| data.start);
+        let keep = self.splitter.keep_from().min(data).min(self.input.buffer.len());
+        let all = keep == self.input.buffer.len();
+        if !all && (keep < COMPACT_BYTES || keep * 2 < self.input.buffer.len()) {
+            return;
+        }
+        self.input.move_cursor(keep);
+        self.input.buffer.drain(..keep);
+        self.input.cursor_at -= keep;
+        self.splitter.shift(keep);
+        for mark in &mut self.input.marks {
+            mark.at -= keep;
+        }
+        if let Some(data) = &mut self.input.data {
+            data.start -= keep;
+            data.end -= keep;
+        }
+    }
+
+    /// All text before a mark is read.
+    fn reach(&mut self, host: &mut impl Host, mark: Mark) -> bool {
+        self.input.marks.pop_front();
+        if mark.input_ends {
+            self.input.move_cursor(mark.at);
+            self.input.cursor = self.input.cursor.new_input();
+            self.input.at_start = true;
+            self.splitter.end_input(mark.at);
+            self.account.read(self.input.cursor.offset);
+        }
+        let last = self.input.marks.is_empty() && self.is_finishing();
+        if last {
+            self.seal(host, SealReason::Finish, true);
+        } else if !mark.input_ends && !self.filling.in_copy() {
+            self.seal(host, SealReason::Flush, true);
+        }
+        true
+    }
+
+    /// Whether the start of the input is behind us.
+    fn skip_byte_order_mark(&mut self, end: usize, ended: bool) -> bool {
+        let start = self.splitter.keep_from();
+        let text = &self.input.buffer[start..end];
+        if text.len() < BYTE_ORDER_MARK.len() && !ended && BYTE_ORDER_MARK.starts_with(text) {
+            return false;
+        }
+        self.input.at_start = false;
+        if text.starts_with(BYTE_ORDER_MARK) {
+            let length = BYTE_ORDER_MARK.len();
+            self.input.move_cursor(start);
+            self.input.cursor.offset += length as u64;
+            self.input.cursor_at += length;
+            self.splitter.end_input(start + length);
+        }
+        true
+    }
+
+    fn position(&self, place: Cursor) -> Position {
+        Position {
+            statement: self.account.number_of_next(),
+            offset: place.offset,
+            line: place.line,
+            column: place.column,
+        }
+    }
+
+    fn take_statement(&mut self, host: &mut impl Host, statement: &Statement) {
+        self.input.move_cursor(statement.start);
+        let position = self.position(self.input.cursor);
+        let read = (statement.after - statement.start) as u64;
+        self.account.found(self.input.cursor.offset + read);
+        let buffer = std::mem::take(&mut self.input.buffer);
+        let piece = Piece::new(&buffer, statement);
+        self.take_piece(host, statement, piece, position);
+        self.input.buffer = buffer;
+    }
+
+    fn take_piece(
+        &mut self,
+        host: &mut impl Host,
+        statement: &Statement,
+        piece: Piece<'_>,
+        position: Position,
+    ) {
+        if let Some(failure) = self.refusal_of(piece, position) {
+            return self.refuse(host, failure);
+        }
+        let placement = match self.place(statement, piece, position) {
+            Ok(placement) => placement,
+            Err(failure) => return self.refuse(host, failure),
+        };
+        if let Some(escapes) = backslash_setting(self.options.dialect, &statement.class, piece.text())
+        {
+            self.splitter.set_backslash(escapes);
+        }
+        if placement.starts_batch {
+            self.seal(host, placement.reason, true);
+        } else if let Some(reason) = self.overflow(statement, piece) {
+            self.seal(host, reason, true);
+        }
+        if self.filling.is_empty() {
+            self.filling.open(placement.scope, self.now_ms);
+        }
+        self.filling.add(piece, position, statement.class.kind, statement.rows);
+        if placement.ends_transaction {
+            self.filling.ends_transaction();
+        }
+        if statement.copy {
+            self.filling.open_copy();
+        } else if placement.ends_batch {
+            self.seal(host, placement.reason, true);
+        } else if self.filling.statements() >= self.options.limits.max_statements as usize {
+            self.seal(host, SealReason::Statements, true);
+        }
+    }
+
+    /// Why a statement cannot be sent at all.
+    fn refusal_of(&self, piece: Piece<'_>, position: Position) -> Option<Failure> {
+        let limit = self.options.limits.max_batch_bytes;
+        let allowed = match self.options.oversized {
+            Oversized::Refuse => limit,
+            Oversized::SendAlone(greatest) => greatest.max(limit),
+        };
+        let bytes = piece.bytes();
+        if bytes > allowed {
+            let message = format!("statement of {bytes} bytes with its terminator exceeds the limit of {allowed}");
+            return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
+        }
+        if !self.options.dialect.rules().nul && memchr::memchr(0, piece.text()).is_some() {
+            let message = "statement holds a NUL byte, which the database's protocol cannot carry";
+            return Some(Failure::new(FailureKind::InvalidQuery, message).at(position));
+        }
+        None
+    }
+
+    /// Which limit the next statement would exceed.
+    fn overflow(&self, statement: &Statement, piece: Piece<'_>) -> Option<SealReason> {
+        let limits = &self.options.limits;
+        if self.filling.is_empty() {
+            return None;
+        }
+        if self.filling.bytes() + piece.bytes() > limits.max_batch_bytes {
+            return Some(SealReason::Bytes);
+        }
+        let rows = self.filling.rows().saturating_add(statement.rows);
+        limits.max_rows.is_some_and(|limit| rows > limit).then_some(SealReason::Rows)
+    }
+
+    fn place(
+        &mut self,
+        statement: &Statement,
+        piece: Piece<'_>,
+        position: Position,
+    ) -> Result<Placement, Failure> {
+        let class = &statement.class;
+        let oversized = piece.bytes() > self.options.limits.max_batch_bytes;
+        if self.options.transactions == Transactions::Run {
+            if class.alone || class.effect != Effect::None {
+                let message = "statement cannot be part of one transaction for the whole run";
+                return Err(Failure::new(FailureKind::InvalidQuery, message).at(position));
+            }
+            let alone = oversized || statement.copy;
+            return Ok(Placement::new(Scope::Scripted, alone, SealReason::Alone));
+        }
+        let step = self.script.step(class.effect, piece.text(), position);
+        if step.inside {
+            let quiet = matches!(
+                class.kind,
+                Kind::Begin | Kind::Set | Kind::Select | Kind::Savepoint | Kind::Lock
+            );
+            self.uncommitted = !step.ends && (self.uncommitted || !quiet);
+            let apart = oversized || statement.copy;
+            let mut placement = Placement::new(Scope::Scripted, apart, SealReason::Transaction);
+            placement.starts_batch |= step.begins;
+            placement.ends_batch |= step.ends;
+            placement.ends_transaction = step.ends;
+            return Ok(placement);
+        }
+        let ends_nothing = class.effect != Effect::None;
+        if class.alone || ends_nothing {
+            return Ok(Placement::new(Scope::Bare, true, SealReason::Alone));
+        }
+        let scope = match self.options.transactions {
+            Transactions::None if !statement.copy => Scope::Bare,
+            _ => Scope::Atomic,
+        };
+        let apart = oversized || statement.copy;
+        let mut placement = Placement::new(scope, apart, SealReason::Alone);
+        placement.starts_batch |= self.filling.scope().is_some_and(|open| open != scope);
+        Ok(placement)
+    }
+
+    /// All before it is sent, then the run ends.
+    fn refuse(&mut self, host: &mut impl Host, failure: Failure) {
+        self.seal(host, SealReason::Refusal, true);
+        self.refusal = Some(failure);
+    }
+
+    fn failure_of(&self, refusal: &Refusal) -> Failure {
+        let position = self.position(self.input.place(refusal.at));
+        let limit = self.options.limits.max_statement_bytes;
+        let (kind, message) = match &refusal.reason {
+            Reason::Unclosed(what) => {
+                (FailureKind::InvalidQuery, format!("{what} is never closed"))
+            }
+            Reason::UnclosedWithin(what) => (
+                FailureKind::InvalidQuery,
+                format!("{what} is not closed within a statement's limit of {limit} bytes"),
+            ),
+            Reason::TooLong => (
+                FailureKind::BatchSizeExceeded,
+                format!("statement of more than {limit} bytes exceeds the limit"),
+            ),
+            Reason::ClientCommand(command) => (
+                FailureKind::InvalidQuery,
+                format!("{command} is a command of the database's client, not of the database"),
+            ),
+            Reason::TextAfterCopy => (
+                FailureKind::InvalidQuery,
+                "text follows COPY … FROM stdin in its line; its data begins in the next".into(),
+            ),
+        };
+        Failure::new(kind, message).at(position)
+    }
+
+    /// Moves data of a `COPY` into the batch, as much as fits.
+    fn take_data(&mut self, host: &mut impl Host) {
+        let Some(mut data) = self.input.data.take() else { return };
+        let limit = self.options.limits.max_batch_bytes;
+        let room = usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
+        let end = data.end.min(data.start.saturating_add(room));
+        self.filling.add_data(&self.input.buffer[data.start..end]);
+        data.start = end;
+        if data.start < data.end {
+            self.input.data = Some(data);
+            self.seal(host, SealReason::Bytes, false);
+        } else if data.last {
+            self.seal(host, SealReason::Alone, true);
+        }
+    }
+}
+
+impl Placement {
+    fn new(scope: Scope, apart: bool, reason: SealReason) -> Self {
+        Self {
+            scope,
+            starts_batch: apart,
+            ends_batch: apart,
+            ends_transaction: false,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,564 @@
+//! The lexer: finds what counts in a script, one lexeme a call, and skips what cannot.
+//!
+//! It is total: any bytes give some lexemes. It owns no text. The caller passes a window that
+//! begins at or before the statement being read; where a lexeme cannot be told without more text
+//! the answer is [`Lexeme::More`], and the caller comes back with a longer window. So cutting the
+//! input anywhere gives the same lexemes.
+//!
+//! Cost: one table look-up a byte outside quotes and comments, `memchr` inside them, no allocation
+//! but for the tag of a dollar quote.
+
+use memchr::{memchr, memchr2};
+
+use crate::classes::{Class, classes};
+use crate::dialect::{Quote, Rules};
+
+/// The longest tag of a dollar quote, in bytes.
+const MAX_TAG_BYTES: usize = 1024;
+/// The longest piece of a word that is one lexeme; no keyword and no identifier is longer.
+const MAX_WORD_BYTES: usize = 256;
+/// The longest start of an executable comment: `/*M!999999`.
+const EXECUTABLE_BYTES: usize = 10;
+/// Executable comments of this version and above are for no server: MariaDB's dumps hide the
+/// switch to sandbox mode in one.
+const NO_SERVER_VERSION: u32 = 999_999;
+
+/// Which lexemes the caller wants to see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Detail {
+    /// All of them.
+    Full,
+    /// Only what can end a statement, and commands.
+    Bulk,
+}
+
+/// What the caller knows about the window.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    /// Where the statement begins; where none has begun, where reading goes on.
+    pub(crate) floor: usize,
+    /// Whether a statement has begun.
+    pub(crate) begun: bool,
+    /// Whether the window's end is the input's end.
+    pub(crate) ended: bool,
+    pub(crate) detail: Detail,
+}
+
+/// Something that counts. Numbers are indexes into the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Lexeme {
+    /// The window ends; nothing before `at` need be read again.
+    More { at: usize },
+    /// Letters, digits, `_`, bytes above 127.
+    Word { start: usize, end: usize },
+    /// A byte that stands for itself, or the opening of a quote, or `/*!`.
+    Symbol { start: usize, end: usize },
+    /// `(`, with the depth before it.
+    Open { start: usize, depth: u32 },
+    /// `)`.
+    Close { start: usize },
+    /// The delimiter.
+    Terminator { start: usize, end: usize },
+    /// A backslash, where the client reads commands.
+    Backslash { start: usize },
+}
+
+impl Lexeme {
+    /// Where reading goes on.
+    pub(crate) fn end(self) -> usize {
+        match self {
+            Lexeme::More { at } => at,
+            Lexeme::Word { end, .. }
+            | Lexeme::Symbol { end, .. }
+            | Lexeme::Terminator { end, .. } => end,
+            Lexeme::Open { start, .. } | Lexeme::Close { start } | Lexeme::Backslash { start } => {
+                start + 1
+            }
+        }
+    }
+}
+
+/// Something left open at the end of the text, with where it was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Unclosed {
+    Quote(usize),
+    DollarQuote(usize),
+    Comment(usize),
+    /// The end of the text closes it.
+    LineComment,
+}
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Mode {
+    Plain,
+    Quote(Quoted),
+    LineComment,
+    BlockComment { depth: u32 },
+    Dollar { tag: Vec<u8> },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Quoted {
+    close: u8,
+    backslash: bool,
+    escape_string: bool,
+}
+
+/// PostgreSQL joins string constants that only white space with a newline parts; what follows an
+/// `E'…'` in that way has its escapes too.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Continuation {
+    No,
+    JustClosed,
+    SameLine,
+    NextLine,
+}
+
+/// What came of one step.
+enum Step {
+    Found(Lexeme),
+    On(usize),
+    More(usize),
+}
+
+#[derive(Debug)]
+pub(crate) struct Lexer {
+    rules: &'static Rules,
+    classes: [Class; 256],
+    mode: Mode,
+    delimiter: Vec<u8>,
+    depth: u32,
+    in_executable: bool,
+    continuation: Continuation,
+    opened_at: usize,
+    /// What the session says about backslashes in strings, where it has said anything.
+    backslash: Option<bool>,
+}
+
+impl Lexer {
+    /// `parentheses`: whether they are wanted although the dialect does not need them.
+    pub(crate) fn new(rules: &'static Rules, parentheses: bool) -> Self {
+        let mut lexer = Self {
+            rules,
+            classes: classes(rules, parentheses),
+            mode: Mode::Plain,
+            delimiter: Vec::new(),
+            depth: 0,
+            in_executable: false,
+            continuation: Continuation::No,
+            opened_at: 0,
+            backslash: None,
+        };
+        lexer.set_delimiter(b";");
+        lexer
+    }
+
+    /// What ends statements from now on; at least one byte.
+    pub(crate) fn set_delimiter(&mut self, delimiter: &[u8]) {
+        let parentheses = self.classes[usize::from(b'(')] == Class::Open;
+        self.classes = classes(self.rules, parentheses);
+        self.delimiter = delimiter.to_vec();
+        if let Some(&first) = delimiter.first() {
+            let class = &mut self.classes[usize::from(first)];
+            *class = (*class).max(Class::Delimiter);
+        }
+    }
+
+    pub(crate) fn delimiter(&self) -> &[u8] {
+        &self.delimiter
+    }
+
+    /// Parentheses open at the moment.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    /// Whether a backslash escapes in ordinary strings from now on, whatever the dialect says.
+    pub(crate) fn set_backslash(&mut self, escapes: bool) {
+        self.backslash = Some(escapes);
+    }
+
+    /// A statement has ended, and with it all that it left open.
+    pub(crate) fn end_statement(&mut self) {
+        self.mode = Mode::Plain;
+        self.depth = 0;
+        self.in_executable = false;
+        self.continuation = Continuation::No;
+    }
+
+    /// The caller dropped so many bytes from the front of the window.
+    pub(crate) fn shift(&mut self, bytes: usize) {
+        self.opened_at = self.opened_at.saturating_sub(bytes);
+    }
+
+    /// What is open where reading stopped.
+    pub(crate) fn unclosed(&self) -> Option<Unclosed> {
+        match self.mode {
+            Mode::Plain => None,
+            Mode::Quote(_) => Some(Unclosed::Quote(self.opened_at)),
+            Mode::Dollar { .. } => Some(Unclosed::DollarQuote(self.opened_at)),
+            Mode::BlockComment { .. } => Some(Unclosed::Comment(self.opened_at)),
+            Mode::LineComment => Some(Unclosed::LineComment),
+        }
+    }
+
+    /// The next lexeme of `text` from `at` on.
+    pub(crate) fn next(&mut self, text: &[u8], mut at: usize, context: Context) -> Lexeme {
+        loop {
+            let step = match &self.mode {
+                Mode::Plain => self.plain(text, at, context),
+                Mode::Quote(quoted) => {
+                    let quoted = *quoted;
+                    self.quoted(text, at, quoted)
+                }
+                Mode::LineComment => self.line_comment(text, at),
+                Mode::BlockComment { depth } => {
+                    let depth = *depth;
+                    self.block_comment(text, at, depth)
+                }
+                Mode::Dollar { .. } => self.dollar_quoted(text, at),
+            };
+            match step {
+                Step::Found(lexeme) => return lexeme,
+                Step::On(next) => at = next,
+                Step::More(stop) => return Lexeme::More { at: stop },
+            }
+        }
+    }
+
+    fn plain(&mut self, text: &[u8], from: usize, context: Context) -> Step {
+        let full = context.detail == Detail::Full || self.continuation != Continuation::No;
+        let least = if full { Class::Word } else { Class::Delimiter };
+        let at = self.skip(text, from, least);
+        if self.continuation != Continuation::No {
+            self.continue_string(&text[from..at]);
+        }
+        let Some(&byte) = text.get(at) else { return Step::More(at) };
+        if Some(&byte) == self.delimiter.first()
+            && let Some(step) = self.terminator(text, at, context.ended)
+        {
+            return step;
+        }
+        let class = self.classes[usize::from(byte)];
+        if class == Class::Quote {
+            return self.open_quote(text, at, context);
+        }
+        if !matches!(class, Class::Dash | Class::Hash) {
+            self.continuation = Continuation::No;
+        }
+        match class {
+            Class::Dash => self.dash(text, at, context),
+            Class::Slash => self.slash(text, at, context),
+            Class::Star => self.star(text, at, context),
+            Class::Hash => {
+                self.mode = Mode::LineComment;
+                Step::On(at + 1)
+            }
+            Class::Dollar => self.dollar(text, at, context),
+            Class::Backslash => Step::Found(Lexeme::Backslash { start: at }),
+            Class::Open => {
+                let depth = self.depth;
+                self.depth = depth.saturating_add(1);
+                found(Lexeme::Open { start: at, depth }, context)
+            }
+            Class::Close => {
+                self.depth = self.depth.saturating_sub(1);
+                found(Lexeme::Close { start: at }, context)
+            }
+            Class::Word | Class::Delimiter if context.detail == Detail::Full && is_word(byte) => {
+                self.word(text, at, context.ended)
+            }
+            Class::Space | Class::Word | Class::Symbol | Class::Delimiter | Class::Quote => {
+                found(Lexeme::Symbol { start: at, end: at + 1 }, context)
+            }
+        }
+    }
+
+    /// The first byte from `at` on whose class is at least `least`.
+    fn skip(&self, text: &[u8], at: usize, least: Class) -> usize {
+        let rest = text.get(at..).unwrap_or_default();
+        rest.iter()
+            .position(|byte| self.classes[usize::from(*byte)] >= least)
+            .map_or(text.len(), |skipped| at + skipped)
+    }
+
+    fn continue_string(&mut self, space: &[u8]) {
+        if memchr2(b'\n', b'\r', space).is_some() {
+            self.continuation = Continuation::NextLine;
+        } else if !space.is_empty() && self.continuation == Continuation::JustClosed {
+            self.continuation = Continuation::SameLine;
+        }
+    }
+
+    fn terminator(&self, text: &[u8], at: usize, ended: bool) -> Option<Step> {
+        if self.rules.parentheses && self.depth > 0 {
+            return None;
+        }
+        let rest = &text[at..];
+        if rest.starts_with(&self.delimiter) {
+            let end = at + self.delimiter.len();
+            return Some(Step::Found(Lexeme::Terminator { start: at, end }));
+        }
+        (!ended && self.delimiter.starts_with(rest)).then_some(Step::More(at))
+    }
+
+    fn open_quote(&mut self, text: &[u8], at: usize, context: Context) -> Step {
+        let byte = text[at];
+        let continuation = std::mem::replace(&mut self.continuation, Continuation::No);
+        let Some(quote) = self.rules.quotes.iter().find(|quote| quote.open == byte) else {
+            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
+        };
+        let escape_string = byte == b'\''
+            && self.rules.escape_strings
+            && (matches!(continuation, Continuation::JustClosed | Continuation::NextLine)
+                || self.after_escape_prefix(text, at, context.floor));
+        self.mode = Mode::Quote(Quoted {
+            close: quote.close,
+            backslash: escape_string || self.escapes(*quote),
+            escape_string,
+        });
+        self.opened_at = at;
+        found(Lexeme::Symbol { start: at, end: at + 1 }, context)
+    }
+
+    fn escapes(&self, quote: Quote) -> bool {
+        match self.backslash {
+            Some(escapes) if quote.backslash || quote.open == b'\'' => escapes,
+            _ => quote.backslash,
+        }
+    }
+
+    fn after_escape_prefix(&self, text: &[u8], at: usize, floor: usize) -> bool {
+        at > floor
+            && matches!(text[at - 1], b'e' | b'E')
+            && (at - 1 == floor || !is_word(text[at - 2]))
+    }
+
+    fn word(&self, text: &[u8], start: usize, ended: bool) -> Step {
+        let longest = text.len().min(start + MAX_WORD_BYTES);
+        let delimiter = self.delimiter.first();
+        let ends = |at: usize| {
+            let byte = text[at];
+            !is_word(byte)
+                || (byte == b'$' && !self.rules.dollar_quotes)
+                || (Some(&byte) == delimiter && text[at..].starts_with(&self.delimiter))
+        };
+        let end = (start + 1..longest).find(|at| ends(*at)).unwrap_or(longest);
+        if end == text.len() && end < start + MAX_WORD_BYTES && !ended {
+            return Step::More(start);
+        }
+        Step::Found(Lexeme::Word { start, end })
+    }
+
+    fn dash(&mut self, text: &[u8], at: usize, context: Context) -> Step {
+        let rest = &text[at..];
+        let symbol = Lexeme::Symbol { start: at, end: at + 1 };
+        match rest {
+            [_, b'-', next, ..] if self.dashes_open(Some(*next), context.begun) => {}
+            [_, b'-'] if context.ended || !self.rules.dashes_need_space || !context.begun => {}
+            [_, b'-'] | [_] if !context.ended => return Step::More(at),
+            _ => {
+                self.continuation = Continuation::No;
+                return found(symbol, context);
+            }
+        }
+        self.mode = Mode::LineComment;
+        Step::On(at + 2)
+    }
+
+    fn dashes_open(&self, next: Option<u8>, begun: bool) -> bool {
+        !self.rules.dashes_need_space
+            || !begun
+            || next.is_none_or(|byte| byte.is_ascii_whitespace() || byte == 0x0b || byte == 0)
+    }
+
+    fn slash(&mut self, text: &[u8], at: usize, context: Context) -> Step {
+        let rest = &text[at..];
+        if rest.len() < 2 && !context.ended {
+            return Step::More(at);
+        }
+        if rest.get(1) != Some(&b'*') {
+            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
+        }
+        if self.rules.executable_comments {
+            if rest.len() < EXECUTABLE_BYTES && !context.ended {
+                return Step::More(at);
+            }
+            if let Some(length) = executable_comment(rest) {
+                self.in_executable = true;
+                return Step::Found(Lexeme::Symbol { start: at, end: at + length });
+            }
+        }
+        let hint = rest.get(2) == Some(&b'+') && !context.begun;
+        if rest.len() < 3 && !context.ended {
+            return Step::More(at);
+        }
+        self.mode = Mode::BlockComment { depth: 1 };
+        self.opened_at = at;
+        if hint {
+            // A hint belongs to the statement that follows it.
+            return found(Lexeme::Symbol { start: at, end: at + 2 }, context);
+        }
+        Step::On(at + 2)
+    }
+
+    fn star(&mut self, text: &[u8], at: usize, context: Context) -> Step {
+        match text.get(at + 1) {
+            Some(b'/') if self.in_executable => {
+                self.in_executable = false;
+                Step::On(at + 2)
+            }
+            None if !context.ended => Step::More(at),
+            _ => found(Lexeme::Symbol { start: at, end: at + 1 }, context),
+        }
+    }
+
+    fn dollar(&mut self, text: &[u8], at: usize, context: Context) -> Step {
+        let symbol = Lexeme::Symbol { start: at, end: at + 1 };
+        if at > context.floor && is_word(text[at - 1]) && text[at - 1] != b'$' {
+            // Part of an identifier, whose other dollars are no quotes either.
+            let longest = text.len().min(at + MAX_WORD_BYTES);
+            return match text[at..longest].iter().position(|byte| !is_word(*byte)) {
+                Some(length) => Step::On(at + length),
+                None if longest < at + MAX_WORD_BYTES && !context.ended => Step::More(at),
+                None => Step::On(longest),
+            };
+        }
+        let longest = text.len().min(at + 1 + MAX_TAG_BYTES);
+        let name = &text[at + 1..longest];
+        let length = name.iter().position(|byte| !is_word(*byte) || *byte == b'$');
+        match length {
+            Some(length) if name[length] == b'$' && !name[0].is_ascii_digit() => {
+                self.mode = Mode::Dollar { tag: text[at..=at + 1 + length].to_vec() };
+                self.opened_at = at;
+                found(Lexeme::Symbol { start: at, end: at + length + 2 }, context)
+            }
+            None if longest == text.len() && name.len() < MAX_TAG_BYTES && !context.ended => {
+                Step::More(at)
+            }
+            _ => found(symbol, context),
+        }
+    }
+
+    fn quoted(&mut self, text: &[u8], from: usize, quoted: Quoted) -> Step {
+        let mut at = from;
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let next = if quoted.backslash {
+                memchr2(quoted.close, b'\\', rest)
+            } else {
+                memchr(quoted.close, rest)
+            };
+            let Some(skipped) = next else { return Step::More(text.len()) };
+            at += skipped;
+            if text[at] == quoted.close {
+                self.mode = Mode::Plain;
+                if quoted.escape_string {
+                    self.continuation = Continuation::JustClosed;
+                }
+                return Step::On(at + 1);
+            }
+            if at + 1 == text.len() {
+                return Step::More(at);
+            }
+            at += 2;
+        }
+    }
+
+    /// Up to the newline, which is left: it counts as white space.
+    fn line_comment(&mut self, text: &[u8], at: usize) -> Step {
+        match memchr(b'\n', text.get(at..).unwrap_or_default()) {
+            Some(length) => {
+                self.mode = Mode::Plain;
+                Step::On(at + length)
+            }
+            None => Step::More(text.len()),
+        }
+    }
+
+    fn block_comment(&mut self, text: &[u8], from: usize, mut depth: u32) -> Step {
+        let mut at = from;
+        loop {
+            let rest = text.get(at..).unwrap_or_default();
+            let next = if self.rules.nested_comments {
+                memchr2(b'*', b'/', rest)
+            } else {
+                memchr(b'*', rest)
+            };
+            let stop = next.map_or(text.len(), |skipped| at + skipped);
+            let Some(&second) = text.get(stop + 1) else {
+                self.mode = Mode::BlockComment { depth };
+                return Step::More(stop);
+            };
+            at = stop + 2;
+            match (text[stop], second) {
+                (b'*', b'/') if depth <= 1 => {
+                    self.mode = Mode::Plain;
+                    return Step::On(at);
+                }
+                (b'*', b'/') => depth -= 1,
+                (b'/', b'*') if self.rules.nested_comments => depth = depth.saturating_add(1),
+                _ => at = stop + 1,
+            }
+        }
+    }
+
+    fn dollar_quoted(&mut self, text: &[u8], from: usize) -> Step {
+        let Mode::Dollar { tag } = &self.mode else { return Step::On(from) };
+        let mut at = from;
+        loop {
+            let Some(skipped) = memchr(b'$', text.get(at..).unwrap_or_default()) else {
+                return Step::More(text.len());
+            };
+            at += skipped;
+            let rest = &text[at..];
+            if rest.starts_with(tag) {
+                let end = at + tag.len();
+                self.mode = Mode::Plain;
+                return Step::On(end);
+            }
+            if tag.starts_with(rest) {
+                return Step::More(at);
+            }
+            at += 1;
+        }
+    }
+}
+
+/// A lexeme that only [`Detail::Full`] shows.
+fn found(lexeme: Lexeme, context: Context) -> Step {
+    match context.detail {
+        Detail::Full => Step::Found(lexeme),
+        Detail::Bulk => Step::On(lexeme.end()),
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// How long the opening of an executable comment is, its version included; none where it is an
+/// ordinary comment.
+fn executable_comment(text: &[u8]) -> Option<usize> {
+    let prefix = match text {
+        [b'/', b'*', b'!', ..] => 3,
+        [b'/', b'*', b'M', b'!', ..] => 4,
+        _ => return None,
+    };
+    let digits = text[prefix..].iter().take(6).take_while(|byte| byte.is_ascii_digit());
+    let (mut count, mut version) = (0, 0);
+    for digit in digits {
+        count += 1;
+        version = version * 10 + u32::from(digit - b'0');
+    }
+    (version < NO_SERVER_VERSION).then_some(prefix + count)
+}
+
+/// Where the line that `at` is in ends (its newline, or the end of the text); none where more text
+/// is needed to know.
+pub(crate) fn line_end(text: &[u8], at: usize, ended: bool) -> Option<usize> {
+    match memchr(b'\n', text.get(at..).unwrap_or_default()) {
+        Some(length) => Some(at + length),
+        None => ended.then_some(text.len()),
+    }
+}

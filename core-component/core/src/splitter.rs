@@ -1,0 +1,448 @@
+//! The splitter: finds statements in a window of text, as the database's own client would send
+//! them. It owns no text and allocates nothing for a statement.
+
+use memchr::memchr;
+
+use crate::body::Body;
+use crate::classify::{Classified, MAX_WORDS, classify, plain_kind};
+use crate::client_command::{ClientCommand, FirstWord, client_command, psql_command};
+use crate::copy::{CopyData, CopyReader};
+use crate::dialect::{CommandRule, Dialect, Rules};
+use crate::lexer::{Context, Detail, Lexeme, Lexer, Unclosed};
+use crate::types::Kind;
+
+/// A statement in the window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Statement {
+    /// Where its first byte is.
+    pub(crate) start: usize,
+    /// Where its text ends, without terminator.
+    pub(crate) end: usize,
+    /// Where its terminator ends.
+    pub(crate) after: usize,
+    /// Whether its text ends inside a `--` comment, which must not swallow what is put behind it.
+    pub(crate) ends_in_comment: bool,
+    pub(crate) class: Classified,
+    /// Rows of `VALUES`, where they are counted.
+    pub(crate) rows: u32,
+    /// Whether the data of a `COPY` follows.
+    pub(crate) copy: bool,
+}
+
+/// What the window holds next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Item {
+    /// Nothing more without more text.
+    More,
+    Statement(Statement),
+    /// Data of the `COPY` statement before it.
+    CopyData(CopyData),
+    /// A client command at `start` that is passed over.
+    PassedOver { start: usize },
+    Refused(Refusal),
+}
+
+/// Something that cannot be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// Where it is.
+    pub(crate) at: usize,
+    pub(crate) reason: Reason,
+}
+
+/// Why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    /// Something is not closed at the end of the input.
+    Unclosed(&'static str),
+    /// Something is not closed within the limit of a statement.
+    UnclosedWithin(&'static str),
+    /// A statement that goes on beyond the limit.
+    TooLong,
+    /// A command that only the database's client could run.
+    ClientCommand(String),
+    /// Text behind a `COPY … FROM stdin;` in its line.
+    TextAfterCopy,
+}
+
+#[derive(Debug)]
+struct Current {
+    start: usize,
+    words: [(usize, usize); MAX_WORDS],
+    count: usize,
+    body: Body,
+    detail: Detail,
+    rows: Rows,
+}
+
+/// Counts the rows of `VALUES (…), (…)`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rows {
+    inside: bool,
+    count: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Splitter {
+    dialect: Dialect,
+    rules: &'static Rules,
+    lexer: Lexer,
+    at: usize,
+    max_statement_bytes: usize,
+    counts_rows: bool,
+    current: Option<Current>,
+    copy: Option<CopyReader>,
+    /// Whether nothing but white space stands between the beginning of the line and `at`.
+    line_is_fresh: bool,
+}
+
+impl Splitter {
+    pub(crate) fn new(dialect: Dialect, max_statement_bytes: usize, counts_rows: bool) -> Self {
+        let rules = dialect.rules();
+        Self {
+            dialect,
+            rules,
+            lexer: Lexer::new(rules, counts_rows),
+            at: 0,
+            max_statement_bytes,
+            counts_rows,
+            current: None,
+            copy: None,
+            line_is_fresh: true,
+        }
+    }
+
+    /// Text before this is not needed any more.
+    pub(crate) fn keep_from(&self) -> usize {
+        self.current.as_ref().map_or(self.at, |current| current.start)
+    }
+
+    /// The caller dropped so many bytes from the front of the window, at most
+    /// [`Splitter::keep_from`].
+    pub(crate) fn shift(&mut self, bytes: usize) {
+        self.at -= bytes;
+        self.lexer.shift(bytes);
+        if let Some(current) = &mut self.current {
+            current.start -= bytes;
+            for word in &mut current.words[..current.count] {
+                *word = (word.0 - bytes, word.1 - bytes);
+            }
+        }
+    }
+
+    /// An input has ended at `at`: nothing of it reaches the next one but the session's settings.
+    pub(crate) fn end_input(&mut self, at: usize) {
+        self.at = at;
+        self.current = None;
+        self.copy = None;
+        self.line_is_fresh = true;
+        self.lexer.end_statement();
+        self.lexer.set_delimiter(b";");
+    }
+
+    /// Whether a backslash escapes in ordinary strings from now on.
+    pub(crate) fn set_backslash(&mut self, escapes: bool) {
+        self.lexer.set_backslash(escapes);
+    }
+
+    /// What `text` holds next. `ended`: the input ends where `text` does.
+    pub(crate) fn next(&mut self, text: &[u8], ended: bool) -> Item {
+        if let Some(reader) = &mut self.copy {
+            return match reader.next(text, &mut self.at, ended) {
+                Ok(None) => Item::More,
+                Ok(Some(data)) => {
+                    if data.last {
+                        self.copy = None;
+                        self.line_is_fresh = true;
+                    }
+                    Item::CopyData(data)
+                }
+                Err(at) => Item::Refused(Refusal { at, reason: Reason::TextAfterCopy }),
+            };
+        }
+        loop {
+            if let Some(item) = self.step(text, ended) {
+                return item;
+            }
+        }
+    }
+
+    /// Reads one lexeme; an item where that completes one.
+    fn step(&mut self, text: &[u8], ended: bool) -> Option<Item> {
+        let limit = self.window_end(text.len());
+        let context = Context {
+            floor: self.keep_from(),
+            begun: self.current.is_some(),
+            ended: ended && limit == text.len(),
+            detail: self.current.as_ref().map_or(Detail::Full, |current| current.detail),
+        };
+        let lexeme = self.lexer.next(&text[..limit], self.at, context);
+        match lexeme {
+            Lexeme::More { at } => {
+                self.note_line(&text[self.at..at]);
+                self.at = at;
+                return Some(self.at_window_end(text, limit, ended));
+            }
+            Lexeme::Terminator { start, end } => return self.terminator(text, start, end),
+            Lexeme::Backslash { start } => return self.backslash(text, start, ended),
+            Lexeme::Word { start, end } => {
+                if self.current.is_none()
+                    && let Some(item) = self.first_word(text, start, end, ended)
+                {
+                    return item;
+                }
+                self.word(text, start, end);
+            }
+            Lexeme::Symbol { start, .. } => {
+                if self.current.is_none() && self.is_dot_command(text, start) {
+                    return Some(refused_command(text, start));
+                }
+                self.begin(text, start).body.symbol();
+            }
+            Lexeme::Open { start, depth } => self.open(text, start, depth),
+            Lexeme::Close { start } => self.begin(text, start).body.symbol(),
+        }
+        self.at = lexeme.end();
+        None
+    }
+
+    /// Where the lexer must stop: a statement that reaches this far is refused.
+    fn window_end(&self, length: usize) -> usize {
+        let longest = self.max_statement_bytes.saturating_add(1);
+        self.current
+            .as_ref()
+            .map_or(length, |current| length.min(current.start.saturating_add(longest)))
+    }
+
+    fn note_line(&mut self, gap: &[u8]) {
+        if self.current.is_none() && memchr(b'\n', gap).is_some() {
+            self.line_is_fresh = true;
+        }
+    }
+
+    /// The statement that is being read; begun at `start` if there is none.
+    fn begin(&mut self, text: &[u8], start: usize) -> &mut Current {
+        if self.current.is_none() {
+            self.note_line(&text[self.at..start]);
+        }
+        let rule = self.rules.body;
+        self.current.get_or_insert_with(|| Current {
+            start,
+            words: [(0, 0); MAX_WORDS],
+            count: 0,
+            body: Body::new(rule),
+            detail: Detail::Full,
+            rows: Rows::default(),
+        })
+    }
+
+    fn word(&mut self, text: &[u8], start: usize, end: usize) {
+        let depth = self.lexer.depth();
+        let counts_rows = self.counts_rows;
+        let word = &text[start..end];
+        let current = self.begin(text, start);
+        current.body.word(word, depth);
+        if depth == 0 {
+            if let Some(slot) = current.words.get_mut(current.count) {
+                *slot = (start, end);
+                current.count += 1;
+            }
+            current.rows.word(word);
+        }
+        let plain = current.count == 1 && plain_kind(word).is_some();
+        let read = plain || current.count == MAX_WORDS;
+        if read && !counts_rows && !current.body.reads_words() {
+            current.detail = Detail::Bulk;
+        }
+    }
+
+    fn open(&mut self, text: &[u8], start: usize, depth: u32) {
+        let current = self.begin(text, start);
+        current.body.symbol();
+        if depth == 0 && current.rows.inside {
+            current.rows.count = current.rows.count.saturating_add(1);
+        }
+    }
+
+    /// The first word of a statement may be a command of the client.
+    fn first_word(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        end: usize,
+        ended: bool,
+    ) -> Option<Option<Item>> {
+        if self.rules.commands != CommandRule::MySql {
+            return None;
+        }
+        self.note_line(&text[self.at..start]);
+        let first = FirstWord { text, word: start..end, fresh: self.line_is_fresh, ended };
+        match client_command(&first, self.lexer.delimiter()) {
+            ClientCommand::None => None,
+            ClientCommand::More => {
+                self.at = start;
+                Some(Some(Item::More))
+            }
+            ClientCommand::Delimiter { delimiter, after } => {
+                self.lexer.set_delimiter(&text[delimiter]);
+                self.at = after;
+                self.line_is_fresh = true;
+                Some(None)
+            }
+            ClientCommand::Use { end, after } => {
+                self.begin(text, start);
+                self.word(text, start, start + 3);
+                Some(Some(self.statement(text, end, after, false)))
+            }
+            ClientCommand::Refused => Some(Some(refused_command(text, start))),
+        }
+    }
+
+    fn is_dot_command(&self, text: &[u8], start: usize) -> bool {
+        self.rules.commands == CommandRule::Sqlite && text[start] == b'.'
+    }
+
+    fn terminator(&mut self, text: &[u8], start: usize, end: usize) -> Option<Item> {
+        let Some(current) = &mut self.current else {
+            // An empty statement.
+            self.note_line(&text[self.at..start]);
+            self.line_is_fresh = false;
+            self.lexer.end_statement();
+            self.at = end;
+            return None;
+        };
+        if !current.body.terminator() {
+            self.at = end;
+            return None;
+        }
+        Some(self.statement(text, start, end, false))
+    }
+
+    /// Completes the statement that is being read.
+    fn statement(&mut self, text: &[u8], end: usize, after: usize, ends_in_comment: bool) -> Item {
+        self.at = after;
+        self.line_is_fresh = false;
+        self.lexer.end_statement();
+        let Some(current) = self.current.take() else { return Item::More };
+        let mut words: [&[u8]; MAX_WORDS] = [&[]; MAX_WORDS];
+        for (word, (start, end)) in words.iter_mut().zip(&current.words[..current.count]) {
+            *word = &text[*start..*end];
+        }
+        let words = &words[..current.count];
+        let class = classify(self.dialect, words);
+        let copy = self.rules.copy && class.kind == Kind::Copy && reads_stdin(words);
+        if copy {
+            self.copy = Some(CopyReader::new());
+        }
+        Item::Statement(Statement {
+            start: current.start,
+            end,
+            after,
+            ends_in_comment,
+            class,
+            rows: current.rows.count,
+            copy,
+        })
+    }
+
+    /// The lexer wants more text.
+    fn at_window_end(&mut self, text: &[u8], limit: usize, ended: bool) -> Item {
+        if let Some(current) = &self.current
+            && limit - current.start > self.max_statement_bytes
+        {
+            let (at, reason) = match self.lexer.unclosed().and_then(open_thing) {
+                Some((at, what)) => (at, Reason::UnclosedWithin(what)),
+                None => (current.start, Reason::TooLong),
+            };
+            return Item::Refused(Refusal { at, reason });
+        }
+        if !ended {
+            return Item::More;
+        }
+        let unclosed = self.lexer.unclosed();
+        if let Some((at, what)) = unclosed.and_then(open_thing) {
+            return Item::Refused(Refusal { at, reason: Reason::Unclosed(what) });
+        }
+        let Some(current) = &self.current else {
+            self.at = text.len();
+            return Item::More;
+        };
+        let length = text[current.start..].trim_ascii_end().len();
+        let end = current.start + length;
+        let in_comment = unclosed == Some(Unclosed::LineComment);
+        self.statement(text, end, text.len(), in_comment)
+    }
+
+    fn backslash(&mut self, text: &[u8], start: usize, ended: bool) -> Option<Item> {
+        let Some(&next) = text.get(start + 1) else {
+            if ended {
+                return Some(refused_command(text, start));
+            }
+            self.at = start;
+            return Some(Item::More);
+        };
+        let ends_statement = match self.rules.commands {
+            CommandRule::Psql => next == b';',
+            _ => matches!(next, b'g' | b'G'),
+        };
+        if ends_statement {
+            return self.terminator(text, start, start + 2);
+        }
+        if self.rules.commands != CommandRule::Psql {
+            if next == b'N' {
+                self.begin(text, start).body.symbol();
+                self.at = start + 2;
+                return None;
+            }
+            return Some(refused_command(text, start));
+        }
+        match psql_command(text, start, ended) {
+            None => {
+                self.at = start;
+                Some(Item::More)
+            }
+            Some(after) if self.current.is_none() && after > start => {
+                self.at = after;
+                self.line_is_fresh = true;
+                Some(Item::PassedOver { start })
+            }
+            Some(_) => Some(refused_command(text, start)),
+        }
+    }
+}
+
+impl Rows {
+    fn word(&mut self, word: &[u8]) {
+        let values = word.eq_ignore_ascii_case(b"values") || word.eq_ignore_ascii_case(b"value");
+        self.inside = values || (self.inside && word.eq_ignore_ascii_case(b"row"));
+    }
+}
+
+/// What is open, in words; none for what the end of the text closes.
+fn open_thing(unclosed: Unclosed) -> Option<(usize, &'static str)> {
+    match unclosed {
+        Unclosed::Quote(at) => Some((at, "quote")),
+        Unclosed::DollarQuote(at) => Some((at, "dollar quote")),
+        Unclosed::Comment(at) => Some((at, "comment")),
+        Unclosed::LineComment => None,
+    }
+}
+
+fn refused_command(text: &[u8], start: usize) -> Item {
+    let rest = &text[start..];
+    let length = rest
+        .iter()
+        .skip(1)
+        .take(31)
+        .position(u8::is_ascii_whitespace)
+        .map_or(rest.len().min(32), |length| length + 1);
+    let command = String::from_utf8_lossy(&rest[..length]).into_owned();
+    Item::Refused(Refusal { at: start, reason: Reason::ClientCommand(command) })
+}
+
+/// `… FROM STDIN …`
+fn reads_stdin(words: &[&[u8]]) -> bool {
+    words.windows(2).any(|pair| {
+        pair[0].eq_ignore_ascii_case(b"from") && pair[1].eq_ignore_ascii_case(b"stdin")
+    })
+}

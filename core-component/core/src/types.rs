@@ -1,0 +1,475 @@
+//! What goes into a session and what comes out of it. The records of the WIT contract, in plain
+//! Rust; their documentation there is the longer one.
+
+pub use crate::dialect::Dialect;
+
+/// What a batch may not exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one request body, separators included; at least 1.
+    pub max_batch_bytes: u64,
+    /// Bytes that one statement may take while it is read; at least `max_batch_bytes`.
+    pub max_statement_bytes: u64,
+    /// Statements of one batch, 1 to 1000000.
+    pub max_statements: u32,
+    /// Rows of `VALUES` in one batch, at least 1.
+    pub max_rows: Option<u32>,
+    /// Milliseconds that the first statement of a batch may wait for others.
+    pub max_age_ms: Option<u64>,
+    /// Batches that may be under way at once, 1 to 64.
+    pub max_in_flight: u32,
+}
+
+impl Default for Limits {
+    /// 1 MiB a batch, 64 MiB a statement, 1000000 statements, one batch in flight.
+    fn default() -> Self {
+        Self {
+            max_batch_bytes: 1 << 20,
+            max_statement_bytes: 64 << 20,
+            max_statements: 1_000_000,
+            max_rows: None,
+            max_age_ms: None,
+            max_in_flight: 1,
+        }
+    }
+}
+
+/// What becomes of a single statement above [`Limits::max_batch_bytes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oversized {
+    /// It is refused before any of it runs.
+    Refuse,
+    /// It is sent by itself if it has at most this many bytes, else refused.
+    SendAlone(u64),
+}
+
+/// How far a transaction of the batcher's own reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transactions {
+    /// Each batch is applied whole or not at all.
+    Batch,
+    /// The whole run is one transaction, which the host opens and ends.
+    Run,
+    /// None: each statement stands for itself.
+    None,
+}
+
+/// What happens when a hook fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HookPolicy {
+    /// The run ends.
+    Abort,
+    /// The hook is passed over for this batch.
+    Ignore,
+}
+
+/// How a session is to batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Whose client's rules split the script.
+    pub dialect: Dialect,
+    /// What a batch may not exceed.
+    pub limits: Limits,
+    /// What becomes of a statement that is larger than a batch may be.
+    pub oversized: Oversized,
+    /// How far a transaction of the batcher's own reaches.
+    pub transactions: Transactions,
+    /// One policy for each hook, in the order of registration; at most 64.
+    pub hooks: Vec<HookPolicy>,
+}
+
+impl Options {
+    /// The defaults for a dialect.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            limits: Limits::default(),
+            oversized: Oversized::Refuse,
+            transactions: Transactions::Batch,
+            hooks: Vec::new(),
+        }
+    }
+}
+
+/// Where something is in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Number of the statement in the whole run.
+    pub statement: u64,
+    /// Bytes before it, over all inputs of the run.
+    pub offset: u64,
+    /// Line of its own input.
+    pub line: u32,
+    /// Column, in characters of UTF-8.
+    pub column: u32,
+}
+
+/// What a statement does, by its first words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Only reads.
+    Select,
+    /// `INSERT`
+    Insert,
+    /// `REPLACE`
+    Replace,
+    /// `UPDATE`
+    Update,
+    /// `DELETE`
+    Delete,
+    /// `MERGE`
+    Merge,
+    /// `COPY`
+    Copy,
+    /// `CREATE`
+    Create,
+    /// Changes a definition.
+    Alter,
+    /// `DROP`
+    Drop,
+    /// `TRUNCATE`
+    Truncate,
+    /// `GRANT`, `REVOKE`
+    Grant,
+    /// Changes the session.
+    Set,
+    /// Opens a transaction.
+    Begin,
+    /// Ends a transaction and keeps it.
+    Commit,
+    /// Ends a transaction and takes it back.
+    Rollback,
+    /// Works on a savepoint.
+    Savepoint,
+    /// `LOCK`, `UNLOCK`
+    Lock,
+    /// `CALL`, `DO`, `EXECUTE`
+    Call,
+    /// Maintains.
+    Maintain,
+    /// Anything else.
+    Other,
+}
+
+impl Kind {
+    /// Whether such statements may run beside each other: their order means nothing to the
+    /// database but for the rows themselves.
+    #[must_use]
+    pub fn is_plain_change(self) -> bool {
+        matches!(self, Kind::Insert | Kind::Update | Kind::Delete | Kind::Copy | Kind::Replace)
+    }
+}
+
+/// How a batch is to be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// As one transaction of the host's.
+    Atomic,
+    /// As it is, outside any transaction.
+    Bare,
+    /// As it is, inside a transaction that spans batches or is the script's own.
+    Scripted,
+}
+
+/// Which part of a `COPY … FROM stdin` block a batch is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CopyPart {
+    /// The statement and all of its data.
+    Whole,
+    /// The statement and the beginning of its data.
+    First,
+    /// Data alone.
+    Middle,
+    /// The last of the data.
+    Last,
+}
+
+/// Why a batch was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SealReason {
+    /// The next statement would exceed the limit of bytes.
+    Bytes,
+    /// The limit of statements was reached.
+    Statements,
+    /// The limit of rows would be exceeded.
+    Rows,
+    /// The age limit was reached.
+    Age,
+    /// The statement, or the next one, goes alone.
+    Alone,
+    /// A transaction of the script's own begins or ends.
+    Transaction,
+    /// `flush` was called.
+    Flush,
+    /// The input has ended.
+    Finish,
+    /// What comes next is refused.
+    Refusal,
+}
+
+/// The text of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// UTF-8.
+    Text(String),
+    /// Not UTF-8.
+    Bytes(Vec<u8>),
+}
+
+impl Body {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        match String::from_utf8(bytes) {
+            Ok(text) => Self::Text(text),
+            Err(error) => Self::Bytes(error.into_bytes()),
+        }
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// One request. The lists have one item for each statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number.
+    pub id: u64,
+    /// The number of its first statement in the run.
+    pub first_statement: u64,
+    /// What is sent.
+    pub body: Body,
+    /// Where each statement ends in the body, its separator included.
+    pub ends: Vec<u32>,
+    /// Bytes of input before each statement.
+    pub offsets: Vec<u64>,
+    /// The line in which each statement starts.
+    pub lines: Vec<u32>,
+    /// The column at which each statement starts.
+    pub columns: Vec<u32>,
+    /// Bytes of each statement in the input, without its terminator.
+    pub lengths: Vec<u32>,
+    /// What each statement does.
+    pub kinds: Vec<Kind>,
+    /// Rows of `VALUES`, where they are counted.
+    pub rows: u32,
+    /// How it is to be applied.
+    pub scope: Scope,
+    /// Where it is part of a `COPY` block: which.
+    pub copy: Option<CopyPart>,
+    /// Why it was closed.
+    pub sealed_by: SealReason,
+}
+
+impl Batch {
+    /// The batch without its text.
+    #[must_use]
+    pub fn info(&self) -> BatchInfo {
+        BatchInfo {
+            id: self.id,
+            first_statement: self.first_statement,
+            statements: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
+            bytes: self.body.as_bytes().len() as u64,
+            sealed_by: self.sealed_by,
+        }
+    }
+}
+
+/// A batch without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchInfo {
+    /// Its number.
+    pub id: u64,
+    /// The number of its first statement in the run.
+    pub first_statement: u64,
+    /// How many statements it has.
+    pub statements: u32,
+    /// Bytes of its body.
+    pub bytes: u64,
+    /// Why it was closed.
+    pub sealed_by: SealReason,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Applied.
+    Applied {
+        /// Rows that the database says were affected.
+        rows: Option<u64>,
+        /// Statements that the host left out as bad, by index, ascending.
+        rejected: Vec<u32>,
+    },
+    /// Not applied, but for `kept` statements.
+    Failed {
+        /// The index of the statement at fault, where it is known.
+        statement: Option<u32>,
+        /// How many statements, from the first on, stay applied all the same.
+        kept: u32,
+    },
+    /// It cannot be known whether it was applied.
+    Unknown,
+    /// Never sent, or taken back before it could change anything.
+    Cancelled,
+}
+
+/// What became of a request to execute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Execution {
+    /// It is done.
+    Finished(Outcome),
+    /// It is under way.
+    Pending,
+}
+
+/// What a hook wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Go on.
+    Proceed,
+    /// Send this instead.
+    Replace(Body),
+    /// Leave the batch out, for this reason.
+    Skip(String),
+    /// End the run, for this reason.
+    Abort(String),
+}
+
+/// What went wrong in the batching itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// Options that contradict each other or leave their range.
+    InvalidOptions,
+    /// Input that no client could send.
+    InvalidQuery,
+    /// A statement above a limit.
+    BatchSizeExceeded,
+    /// A hook failed or ended the run.
+    Hook,
+    /// A batch failed or its outcome is unknown.
+    Execution,
+    /// The host broke the contract.
+    Misuse,
+}
+
+/// A failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What kind.
+    pub kind: FailureKind,
+    /// One line, lower case, fact then number.
+    pub message: String,
+    /// Where in the input, where that is known.
+    pub at: Option<Position>,
+    /// Which batch, where it is about one.
+    pub batch: Option<u64>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), at: None, batch: None }
+    }
+
+    pub(crate) fn at(mut self, position: Position) -> Self {
+        self.at = Some(position);
+        self
+    }
+
+    pub(crate) fn in_batch(mut self, id: u64) -> Self {
+        self.batch = Some(id);
+        self
+    }
+}
+
+/// The account of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Statements found in the input so far.
+    pub statements: u64,
+    /// In the database, as the script wanted it.
+    pub applied: u64,
+    /// Refused by the database.
+    pub failed: u64,
+    /// Taken back with a failed statement of the same transaction.
+    pub rolled_back: u64,
+    /// Left out by a hook.
+    pub skipped: u64,
+    /// Sent, and it cannot be known what became of them.
+    pub unknown: u64,
+    /// Found, and not sent.
+    pub not_reached: u64,
+    /// Sent or waiting, their fate not yet decided.
+    pub open: u64,
+    /// Batches handed to the database.
+    pub batches: u64,
+    /// Bytes of their bodies.
+    pub bytes: u64,
+    /// Rows affected, as far as the database said.
+    pub rows: u64,
+    /// Bytes of input read up to the end of the last whole statement.
+    pub read: u64,
+}
+
+/// What the host may do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Batches under way.
+    pub in_flight: u32,
+    /// Whether more input is wanted.
+    pub ready: bool,
+    /// When `tick` is due.
+    pub deadline_ms: Option<u64>,
+    /// The failure that ended the run.
+    pub failure: Option<Failure>,
+    /// The account, once the run has ended and nothing is under way.
+    pub report: Option<Report>,
+}
+
+/// Something to count or to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A batch was closed.
+    Sealed(BatchInfo),
+    /// A command of the database's client was passed over.
+    CommandPassedOver(Position),
+    /// A hook failed and its policy is to ignore it.
+    HookIgnored {
+        /// Which hook.
+        hook: u32,
+        /// For which batch.
+        batch: u64,
+    },
+    /// A hook wanted a batch left out.
+    BatchSkipped {
+        /// Which hook.
+        hook: u32,
+        /// Which batch.
+        batch: u64,
+    },
+}
+
+/// The capabilities that a host gives to a session.
+pub trait Host {
+    /// Starts one batch. Never blocks.
+    fn execute(&mut self, batch: Batch) -> Execution;
+
+    /// Called in the order of registration, once for each batch.
+    ///
+    /// # Errors
+    /// What went wrong in the hook.
+    fn pre_batch(&mut self, hook: u32, batch: &Batch) -> Result<Verdict, String>;
+
+    /// Called in reverse order, once for each batch, with its final outcome.
+    ///
+    /// # Errors
+    /// What went wrong in the hook.
+    fn post_batch(&mut self, hook: u32, batch: BatchInfo, outcome: &Outcome) -> Result<(), String>;
+
+    /// Takes one event.
+    fn emit(&mut self, event: Event);
+}

@@ -1,0 +1,229 @@
+//! Conversions between the records of the contract and those of the core, field by field.
+
+use sql_batcher_core as core;
+
+use crate::bindings::sql_batcher::core::types as wit;
+
+/// Conversions of an enumeration, from the left side's cases to the right side's.
+macro_rules! cases {
+    ($from:ty => $into:ty { $($left:ident => $right:ident),* $(,)? }) => {
+        impl From<$from> for $into {
+            fn from(case: $from) -> Self {
+                match case {
+                    $(<$from>::$left => <$into>::$right,)*
+                }
+            }
+        }
+    };
+}
+
+cases!(wit::Dialect => core::Dialect {
+    Generic => Generic, Sqlite => Sqlite, Postgresql => PostgreSql, Mysql => MySql,
+});
+
+cases!(wit::Transactions => core::Transactions { Batch => Batch, Run => Run, None => None });
+
+cases!(wit::HookPolicy => core::HookPolicy { Abort => Abort, Ignore => Ignore });
+
+cases!(core::Kind => wit::Kind {
+    Select => Select, Insert => Insert, Replace => Replace, Update => Update, Delete => Delete,
+    Merge => Merge, Copy => Copy, Create => Create, Alter => Alter, Drop => Drop,
+    Truncate => Truncate, Grant => Grant, Set => Set, Begin => Begin, Commit => Commit,
+    Rollback => Rollback, Savepoint => Savepoint, Lock => Lock, Call => Call,
+    Maintain => Maintain, Other => Other,
+});
+
+cases!(core::Scope => wit::Scope { Atomic => Atomic, Bare => Bare, Scripted => Scripted });
+
+cases!(core::CopyPart => wit::CopyPart {
+    Whole => Whole, First => First, Middle => Middle, Last => Last,
+});
+
+cases!(core::SealReason => wit::SealReason {
+    Bytes => Bytes, Statements => Statements, Rows => Rows, Age => Age, Alone => Alone,
+    Transaction => Transaction, Flush => Flush, Finish => Finish, Refusal => Refusal,
+});
+
+cases!(core::FailureKind => wit::FailureKind {
+    InvalidOptions => InvalidOptions, InvalidQuery => InvalidQuery,
+    BatchSizeExceeded => BatchSizeExceeded, Hook => Hook, Execution => Execution,
+    Misuse => Misuse,
+});
+
+impl From<wit::Options> for core::Options {
+    fn from(options: wit::Options) -> Self {
+        let limits = options.limits;
+        Self {
+            dialect: options.dialect.into(),
+            limits: core::Limits {
+                max_batch_bytes: limits.max_batch_bytes,
+                max_statement_bytes: limits.max_statement_bytes,
+                max_statements: limits.max_statements,
+                max_rows: limits.max_rows,
+                max_age_ms: limits.max_age_ms,
+                max_in_flight: limits.max_in_flight,
+            },
+            oversized: match options.oversized {
+                wit::Oversized::Refuse => core::Oversized::Refuse,
+                wit::Oversized::SendAlone(bytes) => core::Oversized::SendAlone(bytes),
+            },
+            transactions: options.transactions.into(),
+            hooks: options.hooks.into_iter().map(core::HookPolicy::from).collect(),
+        }
+    }
+}
+
+impl From<wit::Outcome> for core::Outcome {
+    fn from(outcome: wit::Outcome) -> Self {
+        match outcome {
+            wit::Outcome::Applied(applied) => {
+                Self::Applied { rows: applied.rows, rejected: applied.rejected }
+            }
+            wit::Outcome::Failed(failed) => {
+                Self::Failed { statement: failed.statement, kept: failed.kept }
+            }
+            wit::Outcome::Unknown => Self::Unknown,
+            wit::Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<core::Outcome> for wit::Outcome {
+    fn from(outcome: core::Outcome) -> Self {
+        match outcome {
+            core::Outcome::Applied { rows, rejected } => {
+                Self::Applied(wit::Applied { rows, rejected })
+            }
+            core::Outcome::Failed { statement, kept } => {
+                Self::Failed(wit::Failed { statement, kept })
+            }
+            core::Outcome::Unknown => Self::Unknown,
+            core::Outcome::Cancelled => Self::Cancelled,
+        }
+    }
+}
+
+impl From<core::Body> for wit::Body {
+    fn from(body: core::Body) -> Self {
+        match body {
+            core::Body::Text(text) => Self::Text(text),
+            core::Body::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<wit::Body> for core::Body {
+    fn from(body: wit::Body) -> Self {
+        match body {
+            wit::Body::Text(text) => Self::Text(text),
+            wit::Body::Bytes(bytes) => Self::Bytes(bytes),
+        }
+    }
+}
+
+impl From<wit::Verdict> for core::Verdict {
+    fn from(verdict: wit::Verdict) -> Self {
+        match verdict {
+            wit::Verdict::Proceed => Self::Proceed,
+            wit::Verdict::Replace(body) => Self::Replace(body.into()),
+            wit::Verdict::Skip(reason) => Self::Skip(reason),
+            wit::Verdict::Abort(reason) => Self::Abort(reason),
+        }
+    }
+}
+
+impl From<core::Batch> for wit::Batch {
+    fn from(batch: core::Batch) -> Self {
+        Self {
+            id: batch.id,
+            first_statement: batch.first_statement,
+            body: batch.body.into(),
+            ends: batch.ends,
+            offsets: batch.offsets,
+            lines: batch.lines,
+            columns: batch.columns,
+            lengths: batch.lengths,
+            kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
+            rows: batch.rows,
+            scope: batch.scope.into(),
+            copy: batch.copy.map(wit::CopyPart::from),
+            sealed_by: batch.sealed_by.into(),
+        }
+    }
+}
+
+impl From<core::BatchInfo> for wit::BatchInfo {
+    fn from(info: core::BatchInfo) -> Self {
+        Self {
+            id: info.id,
+            first_statement: info.first_statement,
+            statements: info.statements,
+            bytes: info.bytes,
+            sealed_by: info.sealed_by.into(),
+        }
+    }
+}
+
+impl From<core::Position> for wit::Position {
+    fn from(position: core::Position) -> Self {
+        Self {
+            statement: position.statement,
+            offset: position.offset,
+            line: position.line,
+            column: position.column,
+        }
+    }
+}
+
+impl From<core::Failure> for wit::Failure {
+    fn from(failure: core::Failure) -> Self {
+        Self {
+            kind: failure.kind.into(),
+            message: failure.message,
+            at: failure.at.map(wit::Position::from),
+            batch: failure.batch,
+        }
+    }
+}
+
+impl From<core::Report> for wit::Report {
+    fn from(report: core::Report) -> Self {
+        Self {
+            statements: report.statements,
+            applied: report.applied,
+            failed: report.failed,
+            rolled_back: report.rolled_back,
+            skipped: report.skipped,
+            unknown: report.unknown,
+            not_reached: report.not_reached,
+            open: report.open,
+            batches: report.batches,
+            bytes: report.bytes,
+            rows: report.rows,
+            read: report.read,
+        }
+    }
+}
+
+impl From<core::Progress> for wit::Progress {
+    fn from(progress: core::Progress) -> Self {
+        Self {
+            in_flight: progress.in_flight,
+            ready: progress.ready,
+            deadline_ms: progress.deadline_ms,
+            failure: progress.failure.map(wit::Failure::from),
+            report: progress.report.map(wit::Report::from),
+        }
+    }
+}
+
+impl From<core::Event> for wit::Event {
+    fn from(event: core::Event) -> Self {
+        match event {
+            core::Event::Sealed(info) => Self::Sealed(info.into()),
+            core::Event::CommandPassedOver(position) => Self::CommandPassedOver(position.into()),
+            core::Event::HookIgnored { hook, batch } => Self::HookIgnored((hook, batch)),
+            core::Event::BatchSkipped { hook, batch } => Self::BatchSkipped((hook, batch)),
+        }
+    }
+}
