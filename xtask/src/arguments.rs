@@ -1,0 +1,139 @@
+//! The command line of `cargo xtask`: words in, a [`Task`] out.
+
+/// What `cargo xtask` prints when it is asked for help, or asked wrongly.
+pub(crate) const USAGE: &str = "\
+usage: cargo xtask COMMAND
+
+commands:
+  demo        load examples/demo.sql into an SQLite file and ask it a question
+  test        start PostgreSQL and MariaDB, run every test, stop them
+              [--skip-servers] [-- ARGUMENTS FOR cargo test]
+  bench       the same with the benchmarks
+              [--skip-servers] [-- ARGUMENTS FOR cargo bench]
+  servers     start the servers, print how to reach them, stop them at Enter or Ctrl-C
+  setup       add the wasm32-unknown-unknown target if it is missing
+  help        print this
+
+environment:
+  SQL_BATCHER_TEST_POSTGRES_URL   use this PostgreSQL server, start none
+  SQL_BATCHER_TEST_MYSQL_URL      use this MariaDB or MySQL server, start none
+  SQL_BATCHER_TEST_POSTGRES_BIN   folder of initdb, postgres, psql and pg_dump: looked at first
+  SQL_BATCHER_TEST_MYSQL_BIN      folder of mariadb and mariadb-dump: looked at first
+  SQL_BATCHER_CORE_COMPONENT      use this component, build none (needs no wasm target)";
+
+/// What to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Print the usage.
+    Help,
+    /// Add the target of the component.
+    Setup,
+    /// Show the main job on an example.
+    Demo,
+    /// Run the tests.
+    Test(CargoOptions),
+    /// Run the benchmarks.
+    Bench(CargoOptions),
+    /// Start the servers and wait.
+    Servers,
+}
+
+/// What `test` and `bench` may be told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CargoOptions {
+    /// Do without the servers, and say so.
+    pub(crate) skip_servers: bool,
+    /// What stood behind `--`: for cargo, as it is.
+    pub(crate) cargo_arguments: Vec<String>,
+}
+
+/// Reads the words behind `cargo xtask`.
+///
+/// # Errors
+///
+/// A sentence that names the word that is not understood.
+pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
+    let Some((command, rest)) = words.split_first() else {
+        return Ok(Task::Help);
+    };
+    let task = match command.as_str() {
+        "test" => return cargo_options(rest).map(Task::Test),
+        "bench" => return cargo_options(rest).map(Task::Bench),
+        "demo" => Task::Demo,
+        "servers" => Task::Servers,
+        "setup" => Task::Setup,
+        "help" | "--help" | "-h" => Task::Help,
+        unknown => return Err(format!("unknown command `{unknown}`")),
+    };
+    match rest.first() {
+        Some(word) => Err(format!("`{command}` takes no argument `{word}`")),
+        None => Ok(task),
+    }
+}
+
+/// Reads what stands behind `test` or `bench`.
+fn cargo_options(words: &[String]) -> Result<CargoOptions, String> {
+    let mut options = CargoOptions::default();
+    let mut words = words.iter();
+    for word in words.by_ref() {
+        match word.as_str() {
+            "--skip-servers" => options.skip_servers = true,
+            "--" => break,
+            unknown => {
+                return Err(format!(
+                    "unknown argument `{unknown}` (those for cargo follow `--`)"
+                ));
+            }
+        }
+    }
+    options.cargo_arguments = words.cloned().collect();
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CargoOptions, Task, parse};
+
+    fn parsed(line: &str) -> Result<Task, String> {
+        parse(
+            &line
+                .split_whitespace()
+                .map(String::from)
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    #[test]
+    fn no_command_asks_for_help() {
+        assert_eq!(parsed(""), Ok(Task::Help));
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_for_cargo_as_it_is() {
+        let options = CargoOptions {
+            skip_servers: true,
+            cargo_arguments: ["--test", "a", "--", "--skip-servers"]
+                .map(String::from)
+                .to_vec(),
+        };
+        assert_eq!(
+            parsed("test --skip-servers -- --test a -- --skip-servers"),
+            Ok(Task::Test(options))
+        );
+    }
+
+    #[test]
+    fn unknown_words_are_refused_and_named() {
+        for line in [
+            "tset",
+            "demo --fast",
+            "test --fast",
+            "bench split",
+            "servers now",
+        ] {
+            let message = parsed(line).expect_err(line);
+            let word = line.split_whitespace().last().unwrap_or_default();
+            assert!(message.contains(word), "{message}");
+        }
+    }
+}
