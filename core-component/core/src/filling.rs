@@ -126,7 +126,17 @@ impl Filling {
 
     /// What follows is the data of the `COPY` statement just added.
     pub(crate) fn open_copy(&mut self) {
+        self.drop_last_newline();
         self.copy = Some(false);
+    }
+
+    /// The newline behind the last statement, which parts it from nothing.
+    fn drop_last_newline(&mut self) {
+        if let Some(end) = self.ends.last_mut()
+            && self.body.pop().is_some()
+        {
+            *end -= 1;
+        }
     }
 
     /// Adds data of a `COPY`.
@@ -138,11 +148,8 @@ impl Filling {
     /// its data; otherwise true.
     pub(crate) fn seal(&mut self, id: u64, reason: SealReason, last: bool) -> Sealed {
         let mut filled = std::mem::take(self);
-        if filled.copy.is_none() && filled.body.pop().is_some() {
-            // The newline behind the last statement parts it from nothing.
-            if let Some(end) = filled.ends.last_mut() {
-                *end -= 1;
-            }
+        if filled.copy.is_none() {
+            filled.drop_last_newline();
         }
         let scope = filled.scope.unwrap_or(Scope::Atomic);
         let copy = filled.copy.map(|started| match (started, last) {

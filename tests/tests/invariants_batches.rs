@@ -1,0 +1,250 @@
+//! Invariants 1 and 3 to 6 of the batching, as properties, on the native core and on the component.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use sql_batcher::Splitter;
+use sql_batcher_core::{Batch, CopyPart, Dialect, Options, Outcome, Oversized, Scope, Transactions};
+use sql_batcher_tests::recorder::{Answer, Recorder, Run, applied, run};
+use sql_batcher_tests::scripts::{cut, dialect, options, script};
+
+fn case() -> impl Strategy<Value = (Options, String, Vec<usize>)> {
+    dialect().prop_flat_map(|dialect| {
+        (options(dialect), script(dialect, 30), vec(any::<usize>(), 0..8))
+    })
+}
+
+fn whole(options: &Options, text: &str) -> Run {
+    run(options, [text.as_bytes()], Recorder::default())
+}
+
+/// The statements of batches, as they are sent, and the data of `COPY` blocks.
+fn sent(batches: &[Batch]) -> Vec<Vec<u8>> {
+    let mut statements: Vec<Vec<u8>> = Vec::new();
+    for batch in batches {
+        let body = batch.body.as_bytes();
+        let mut start = 0;
+        for &end in &batch.ends {
+            statements.push(body[start..end as usize].trim_ascii_end().to_vec());
+            start = end as usize;
+        }
+        match batch.copy {
+            None => assert_eq!(start, body.len(), "text behind the last statement"),
+            Some(_) => statements
+                .last_mut()
+                .expect("data follows its statement")
+                .extend_from_slice(&body[start..]),
+        }
+    }
+    statements
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+
+    #[test]
+    fn invariant_1_cutting_the_input_changes_no_batch((options, text, places) in case()) {
+        let one = whole(&options, &text);
+        let other = run(&options, cut(text.as_bytes(), &places), Recorder::default());
+        prop_assert_eq!(&one.batches, &other.batches);
+        prop_assert_eq!(one.failure, other.failure);
+        prop_assert_eq!(one.report, other.report);
+    }
+
+    #[test]
+    fn invariant_3_no_batch_exceeds_any_limit((options, text, _) in case()) {
+        let limits = options.limits;
+        for batch in whole(&options, &text).batches {
+            let bytes = batch.body.as_bytes().len() as u64;
+            let alone = batch.ends.len() == 1 && options.oversized != Oversized::Refuse;
+            prop_assert!(bytes <= limits.max_batch_bytes || alone, "{} bytes", bytes);
+            prop_assert!(batch.ends.len() <= limits.max_statements as usize);
+            let rows = limits.max_rows.is_none_or(|most| batch.rows <= most);
+            prop_assert!(rows || batch.ends.len() == 1, "{} rows", batch.rows);
+        }
+    }
+
+    #[test]
+    fn invariant_4_nothing_is_lost_repeated_or_reordered((options, text, _) in case()) {
+        let run = whole(&options, &text);
+        let found = run.batches.iter().map(|batch| batch.ends.len() as u64).sum::<u64>();
+        prop_assert_eq!(found + run.report.not_reached, run.report.statements);
+        // The same statements, each in a batch of its own.
+        let mut single = Options::new(options.dialect);
+        single.limits.max_statements = 1;
+        single.transactions = Transactions::None;
+        let all = sent(&whole(&single, &text).batches);
+        let these = sent(&run.batches);
+        prop_assert_eq!(&these[..], &all[..these.len()]);
+        if run.failure.is_none() {
+            prop_assert_eq!(these.len(), all.len());
+        }
+        let mut next = 1;
+        for (index, batch) in run.batches.iter().enumerate() {
+            prop_assert_eq!(batch.id, index as u64 + 1);
+            if !batch.ends.is_empty() {
+                prop_assert_eq!(batch.first_statement, next);
+                next += batch.ends.len() as u64;
+            }
+        }
+    }
+
+    #[test]
+    fn invariant_5_every_statement_is_in_the_report_once(
+        (options, text, places) in case(),
+        answers in vec(answer(), 0..20),
+    ) {
+        let host = Recorder::answering(answers.clone());
+        let run = run(&options, cut(text.as_bytes(), &places), host);
+        let report = run.report;
+        let decided = report.applied + report.failed + report.rolled_back + report.skipped
+            + report.unknown + report.not_reached;
+        prop_assert_eq!(decided + report.open, report.statements);
+        let spans_run = options.transactions == Transactions::Run && run.failure.is_none();
+        prop_assert!(report.open == 0 || spans_run);
+        prop_assert_eq!(truth(&options, &run, &answers), (report.applied + report.open, report.unknown));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn invariant_6_the_core_and_the_component_give_the_same_batches(
+        (options, text, places) in case(),
+    ) {
+        // The component is asked through the splitter, which has one batch in flight.
+        let mut options = options;
+        options.limits.max_in_flight = 1;
+        let native = whole(&options, &text);
+        let mut splitter = Splitter::new(host_options(&options)).expect("the options are valid");
+        let mut batches = Vec::new();
+        let mut failure = None;
+        for chunk in cut(text.as_bytes(), &places) {
+            failure = splitter.push(chunk).map(|more| batches.extend(more)).err();
+        }
+        failure = splitter.end().err().or(failure);
+        batches.extend(splitter.take_batches());
+        prop_assert_eq!(batches.len(), native.batches.len());
+        for (ours, theirs) in native.batches.iter().zip(&batches) {
+            prop_assert_eq!(ours.body.as_bytes(), &theirs.body[..]);
+            prop_assert_eq!(&ours.ends, &theirs.ends);
+            prop_assert_eq!(&ours.offsets, &theirs.offsets);
+            prop_assert_eq!(&ours.lines, &theirs.lines);
+            prop_assert_eq!(&ours.columns, &theirs.columns);
+            prop_assert_eq!(&ours.lengths, &theirs.lengths);
+            prop_assert_eq!(ours.rows, theirs.rows);
+            prop_assert_eq!(format!("{:?}", ours.kinds), format!("{:?}", theirs.kinds));
+            prop_assert_eq!(format!("{:?}", ours.scope), format!("{:?}", theirs.scope));
+            prop_assert_eq!(format!("{:?}", ours.copy), format!("{:?}", theirs.copy));
+            prop_assert_eq!(format!("{:?}", ours.sealed_by), format!("{:?}", theirs.sealed_by));
+        }
+        match (&native.failure, &failure) {
+            (Some(ours), Some(theirs)) => prop_assert_eq!(&ours.message, theirs.message()),
+            (ours, theirs) => prop_assert!(ours.is_none() && theirs.is_none(), "{:?} {:?}", ours, theirs),
+        }
+    }
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    let outcome = prop_oneof![
+        20 => Just(applied()),
+        1 => (0_u32..3).prop_map(|kept| Outcome::Failed { statement: None, kept }),
+        1 => Just(Outcome::Unknown),
+        1 => Just(Outcome::Cancelled),
+    ];
+    (outcome, any::<bool>()).prop_map(|(outcome, later)| Answer { outcome, later })
+}
+
+/// What a database that gave these answers holds, and what is not known of it: counted in the most
+/// simple-minded way. (Statements of an open transaction count as held if nothing failed.)
+fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
+    let spans_run = options.transactions == Transactions::Run;
+    let (mut applied, mut unknown, mut open) = (0, 0, 0);
+    for (index, batch) in run.batches.iter().enumerate() {
+        let outcome = answers.get(index).map(|answer| &answer.outcome);
+        let in_parts = matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last));
+        let statements = if in_parts { 1 } else { batch.ends.len() as u64 };
+        let decides = !matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle));
+        match outcome {
+            None | Some(Outcome::Applied { .. }) if !decides => {}
+            None | Some(Outcome::Applied { .. }) if batch.scope == Scope::Scripted => {
+                open += statements;
+                if !spans_run && ends_transaction(options, run, index) {
+                    applied += std::mem::take(&mut open);
+                }
+            }
+            None | Some(Outcome::Applied { .. }) => applied += statements,
+            Some(Outcome::Failed { kept, .. }) => {
+                applied += u64::from(*kept).min(statements);
+                open = 0;
+            }
+            Some(Outcome::Unknown) => unknown += statements + std::mem::take(&mut open),
+            Some(Outcome::Cancelled) => open = 0,
+        }
+    }
+    let kept = if run.failure.is_none() { open } else { 0 };
+    (applied + kept, unknown)
+}
+
+/// Whether the transaction of the script's own ends with a batch: no other of it follows.
+fn ends_transaction(options: &Options, run: &Run, index: usize) -> bool {
+    use sql_batcher_core::Kind::{
+        Alter, Commit, Create, Drop, Grant, Lock, Maintain, Rollback, Savepoint, Set, Truncate,
+    };
+    let batch = &run.batches[index];
+    let body = String::from_utf8_lossy(batch.body.as_bytes()).to_uppercase();
+    let body = body.rsplit('\n').next().unwrap_or_default();
+    match batch.kinds.last() {
+        Some(Commit | Rollback) => true,
+        Some(Savepoint) => body.ends_with("RELEASE S;") && sqlite_depth(run, index) == 0,
+        Some(Set) => body.contains("AUTOCOMMIT = 1"),
+        Some(Create | Alter | Drop | Truncate | Grant | Lock | Maintain) => {
+            options.dialect == Dialect::MySql && !body.contains("VACUUM")
+        }
+        _ => false,
+    }
+}
+
+/// Savepoints that are open after a batch, since the transaction began.
+fn sqlite_depth(run: &Run, index: usize) -> usize {
+    let mut depth: usize = 0;
+    for batch in &run.batches[..=index] {
+        for text in String::from_utf8_lossy(batch.body.as_bytes()).split('\n') {
+            match text.trim_end() {
+                "SAVEPOINT s;" => depth += 1,
+                "RELEASE s;" => depth = depth.saturating_sub(1),
+                "COMMIT;" | "ROLLBACK;" | "COMMIT ;" | "ROLLBACK ;" => depth = 0,
+                "BEGIN;" | "BEGIN ;" => depth = 1000,
+                _ => {}
+            }
+        }
+    }
+    depth
+}
+
+fn host_options(options: &Options) -> sql_batcher::Options {
+    let limits = options.limits;
+    let mut host = sql_batcher::Options::default()
+        .max_bytes(limits.max_batch_bytes)
+        .max_statement_bytes(limits.max_statement_bytes)
+        .max_statements(limits.max_statements)
+        .transactions(match options.transactions {
+            Transactions::Batch => sql_batcher::Transactions::Batch,
+            Transactions::Run => sql_batcher::Transactions::Run,
+            Transactions::None => sql_batcher::Transactions::None,
+        })
+        .oversized(match options.oversized {
+            Oversized::Refuse => sql_batcher::Oversized::Refuse,
+            Oversized::SendAlone(_) => sql_batcher::Oversized::SendAlone,
+        })
+        .dialect(match options.dialect {
+            Dialect::Generic => sql_batcher::Dialect::Generic,
+            Dialect::Sqlite => sql_batcher::Dialect::Sqlite,
+            Dialect::PostgreSql => sql_batcher::Dialect::PostgreSql,
+            Dialect::MySql => sql_batcher::Dialect::MySql,
+        });
+    if let Some(rows) = limits.max_rows {
+        host = host.max_rows(rows);
+    }
+    host
+}
