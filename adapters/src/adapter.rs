@@ -1,0 +1,160 @@
+//! The trait that every database implements, and what crosses it.
+
+use async_trait::async_trait;
+
+use crate::{AdapterError, Problem};
+
+/// Whose client's rules split the script for this database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Dialect {
+    /// Standard SQL.
+    Generic,
+    /// As `sqlite3_complete` splits.
+    Sqlite,
+    /// As `psql` splits.
+    PostgreSql,
+    /// As the `mysql` and `mariadb` clients split.
+    MySql,
+}
+
+/// What a database can do, as it says itself where it can be asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// Name of the database and its version, for people: `PostgreSQL 15.18`.
+    pub server: String,
+    /// Whose client's rules split the script.
+    pub dialect: Dialect,
+    /// The most bytes of one request body, what the adapter itself adds already taken off.
+    pub max_request_bytes: u64,
+    /// The most statements of one request; none: no limit.
+    pub max_statements_per_request: Option<u32>,
+    /// Whether a batch of several statements can be applied whole or not at all.
+    pub transactions: bool,
+    /// Whether definitions (`CREATE TABLE`) take part in transactions.
+    pub transactional_ddl: bool,
+    /// Whether transactions have savepoints.
+    pub savepoints: bool,
+    /// Whether `COPY … FROM stdin` can be streamed.
+    pub copy: bool,
+    /// Whether a request body may be other than UTF-8.
+    pub binary_text: bool,
+    /// Whether what runs can be cancelled from outside ([`Connection::cancel_handle`]).
+    pub cancel: bool,
+    /// Things that a user should know about this session, one line each.
+    pub notes: Vec<String>,
+}
+
+/// How a request is to be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// As one transaction of the adapter's own: whole or not at all.
+    Atomic,
+    /// As it is, outside any transaction, statement by statement.
+    Bare,
+    /// As it is: it belongs to a transaction of the script's own, or of the whole run.
+    Scripted,
+}
+
+/// Which part of a `COPY … FROM stdin` block a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CopyPart {
+    /// The statement (up to the first of `ends`) and all of its data (the rest of the body).
+    Whole,
+    /// The statement and the beginning of its data.
+    First,
+    /// Data alone.
+    Middle,
+    /// The last of the data.
+    Last,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What is sent: statements, each with its separator. UTF-8 unless
+    /// [`Capabilities::binary_text`], but for the data of a `COPY`.
+    pub body: &'a [u8],
+    /// Where each statement ends in `body`, its separator included. Empty for
+    /// [`CopyPart::Middle`] and [`CopyPart::Last`].
+    pub ends: &'a [u32],
+    /// How it is to be applied.
+    pub scope: Scope,
+    /// Where it is part of a `COPY` block: which.
+    pub copy: Option<CopyPart>,
+}
+
+/// What an applied request did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// Rows affected, where the database says so.
+    pub rows: Option<u64>,
+}
+
+/// A database that can be batched into.
+#[async_trait]
+pub trait Adapter: Send + Sync + 'static {
+    /// What the database can do. Read once, when the adapter was connected.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Takes a session of its own for one run; it is held until it is closed or dropped.
+    ///
+    /// # Errors
+    /// Where no session is to be had: unreachable, refused, none free in the pool.
+    async fn acquire(&self) -> Result<Box<dyn Connection>, AdapterError>;
+
+    /// Closes what the adapter opened itself, and waits until it is closed; a pool that it was
+    /// given stays open.
+    async fn close(&self);
+}
+
+/// A session with a database, in which requests run one after another.
+///
+/// Dropping it takes back what is open: the session is not reused.
+#[async_trait]
+pub trait Connection: Send {
+    /// Runs one request.
+    ///
+    /// # Errors
+    /// [`Problem`]: what went wrong, at which statement, and what stays applied. After it nothing
+    /// of an [`Scope::Atomic`] request is applied, unless [`Problem::outcome_unknown`] says that
+    /// this is not known. A request with [`Scope::Scripted`] leaves the transaction open.
+    async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem>;
+
+    /// Opens a transaction that spans requests.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    async fn begin(&mut self) -> Result<(), Problem>;
+
+    /// Ends the transaction that spans requests and keeps it.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    async fn commit(&mut self) -> Result<(), Problem>;
+
+    /// Takes back whatever transaction is open, the script's own included, and any `COPY` under
+    /// way. Harmless where none is.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    async fn rollback(&mut self) -> Result<(), Problem>;
+
+    /// Something that cancels what runs in this session, from outside; none where the database
+    /// has no way to.
+    fn cancel_handle(&self) -> Option<Box<dyn Cancel>>;
+
+    /// Ends the session: what is open is taken back, what the session changed is not handed on.
+    async fn close(self: Box<Self>);
+}
+
+/// Cancels what a session runs at the moment.
+#[async_trait]
+pub trait Cancel: Send + Sync {
+    /// Asks the server to stop. What was running then fails; nothing happens where nothing runs.
+    ///
+    /// # Errors
+    /// Where the server cannot be asked.
+    async fn cancel(&self) -> Result<(), AdapterError>;
+}

@@ -1,0 +1,225 @@
+//! From a URL to an adapter, and what is common to the URLs of servers.
+
+use std::{fmt, io};
+
+use url::Url;
+
+use crate::{
+    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Sqlite, pool::Unavailable,
+};
+
+/// Schemes, for people.
+const SUPPORTED: &str = "sqlite, postgres, postgresql, mysql, mariadb";
+
+/// Connects to the database that a URL names: `sqlite://file.db`, `sqlite::memory:`,
+/// `postgres://user@host/database`, `mysql://user@host/database`; `postgresql:` and `mariadb:`
+/// are the same as the shorter ones.
+///
+/// # Errors
+/// [`Fault::Options`] for a URL that cannot be read or that names something unknown,
+/// [`Fault::Connection`] where the server cannot be reached, [`Fault::Authentication`] where it
+/// refuses the user. No message repeats a password.
+pub async fn connect(url: &str, pool: &PoolOptions) -> Result<Box<dyn Adapter>, AdapterError> {
+    match scheme(url)? {
+        "sqlite" => Ok(Box::new(Sqlite::connect_with(url, pool).await?)),
+        "postgres" | "postgresql" => Ok(Box::new(Postgres::connect_with(url, pool).await?)),
+        "mysql" | "mariadb" => Ok(Box::new(MySql::connect_with(url, pool).await?)),
+        other => Err(unsupported(other)),
+    }
+}
+
+/// The scheme of a URL.
+pub(crate) fn scheme(url: &str) -> Result<&str, AdapterError> {
+    let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+    let known = |scheme: &&str| {
+        !scheme.is_empty()
+            && scheme
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    };
+    scheme.filter(known).ok_or_else(|| {
+        AdapterError::new(
+            Fault::Options,
+            format!("the database url has no scheme; supported are {SUPPORTED}"),
+        )
+    })
+}
+
+/// A scheme that no adapter has.
+pub(crate) fn unsupported(scheme: &str) -> AdapterError {
+    AdapterError::new(
+        Fault::Options,
+        format!("no adapter for the url scheme {scheme:?}; supported are {SUPPORTED}"),
+    )
+}
+
+/// Reads the URL of a server, and refuses options that the driver would ignore.
+///
+/// A password with a bare `/`, `?` or `#` would end the host part early, and messages about the
+/// host or the database would then show the rest of it: such URLs are refused.
+pub(crate) fn server_url(url: &str, known: &[&str]) -> Result<Url, AdapterError> {
+    let refuse = |message: String| AdapterError::new(Fault::Options, message);
+    const ENCODE: &str =
+        "characters such as / ? # @ in a user name or password must be percent-encoded";
+    let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority_ends = after_scheme
+        .find(['/', '?', '#'])
+        .unwrap_or(after_scheme.len());
+    let (authority, rest) = after_scheme.split_at(authority_ends);
+    if rest.contains('#') || (rest.contains('@') && !authority.contains('@')) {
+        return Err(refuse(format!("the database url cannot be read: {ENCODE}")));
+    }
+    let parsed = Url::parse(url).map_err(|error| {
+        refuse(format!(
+            "the database url cannot be read: {error}; {ENCODE}"
+        ))
+    })?;
+    for (key, _) in parsed.query_pairs() {
+        let name = key.split('[').next().unwrap_or(&key);
+        if !known.contains(&name) {
+            let known = known.join(", ");
+            return Err(refuse(format!(
+                "unknown option {key:?} in the url; known are {known}"
+            )));
+        }
+    }
+    Ok(parsed)
+}
+
+/// What is connected to, for messages.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    /// Name of the database system.
+    pub(crate) system: &'static str,
+    /// Host and port, or path.
+    pub(crate) place: String,
+    /// Name of the user.
+    pub(crate) user: String,
+    /// Name of the database.
+    pub(crate) database: Option<String>,
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.system, self.place)
+    }
+}
+
+impl Target {
+    /// Says why no session was to be had. `code` is what the server said, with its fault.
+    pub(crate) fn unavailable(
+        &self,
+        why: Unavailable,
+        classify: impl Fn(&sqlx::Error) -> (Fault, Option<String>, String),
+    ) -> AdapterError {
+        match why {
+            Unavailable::Closed => AdapterError::new(
+                Fault::Connection,
+                format!("the adapter for {self} is closed"),
+            ),
+            Unavailable::NoneFree { max, waited } => AdapterError::new(
+                Fault::Resources,
+                format!(
+                    "no session with {self} became free within {} ms; sessions at most {max}",
+                    waited.as_millis()
+                ),
+            ),
+            Unavailable::TooSlow { waited } => AdapterError::new(
+                Fault::Timeout,
+                format!("no answer from {self} within {} ms", waited.as_millis()),
+            ),
+            Unavailable::Refused(error) => {
+                let (fault, code, said) = classify(&error);
+                let message = self.refused(fault, &said);
+                AdapterError {
+                    fault,
+                    message,
+                    code,
+                    source: Some(Box::new(error)),
+                }
+            }
+        }
+    }
+
+    fn refused(&self, fault: Fault, said: &str) -> String {
+        match (fault, &self.database) {
+            (Fault::Authentication, _) => format!("{self} refused user {:?}: {said}", self.user),
+            (Fault::Options, Some(database)) => {
+                format!("{self} cannot open database {database:?}: {said}")
+            }
+            (Fault::Connection, _) => format!("cannot reach {self}: {said}"),
+            _ => format!("{self} refused the connection: {said}"),
+        }
+    }
+}
+
+/// What an input or output error says, without the driver's words around it.
+pub(crate) fn io_words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "the server closed the connection".to_owned();
+    }
+    let mut said = error.to_string();
+    if let Some(first) = said.get_mut(..1) {
+        first.make_ascii_lowercase();
+    }
+    said
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(url: &str) -> AdapterError {
+        match connect(url, &PoolOptions::default()).await {
+            Ok(_) => panic!("{url} was connected"),
+            Err(error) => error,
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unknown_scheme_names_those_that_are_known() {
+        let error = refused("oracle://host/db").await;
+        assert_eq!(error.fault, Fault::Options);
+        assert_eq!(
+            error.message,
+            "no adapter for the url scheme \"oracle\"; \
+             supported are sqlite, postgres, postgresql, mysql, mariadb"
+        );
+        for url in ["", "app.db", "/tmp/app.db", "://x", "a b:c"] {
+            assert!(
+                refused(url).await.message.contains("has no scheme"),
+                "{url}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn no_message_repeats_a_password() {
+        for rest in [
+            "u:s3cret@127.0.0.1:1/db",
+            "u:s3cret@127.0.0.1:port/db",
+            "u:7#s3cret@127.0.0.1/db",
+            "u:7/s3cret@127.0.0.1/db",
+            "u:7?s3cret@127.0.0.1/db",
+            "u:%ffs3cret@127.0.0.1/db",
+            "u:s3cret@127.0.0.1:1/db?sslmode=maybe",
+            "u@127.0.0.1:1/db?passwd=s3cret",
+        ] {
+            for scheme in ["postgres", "mysql"] {
+                let error = refused(&format!("{scheme}://{rest}")).await;
+                let said = format!("{error} {error:?}");
+                assert!(!said.contains("s3cret"), "{scheme}://{rest}: {said}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_unreachable_server_is_named_at_once() {
+        for (scheme, name) in [("postgres", "postgresql"), ("mariadb", "mysql")] {
+            let error = refused(&format!("{scheme}://u:p@127.0.0.1:1/db")).await;
+            assert_eq!(error.fault, Fault::Connection, "{error:?}");
+            let start = format!("cannot reach {name} at 127.0.0.1:1: connection refused");
+            assert!(error.message.starts_with(&start), "{}", error.message);
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Database adapters: one trait, [`Adapter`], and a module per database.
+//!
+//! An adapter runs requests that others have made; it decides nothing about batching, retries or
+//! time limits. All of them pass the same conformance tests, chosen by [`Capabilities`].
+
+pub mod mysql;
+pub mod postgres;
+pub mod scripted;
+pub mod sqlite;
+
+mod adapter;
+mod body;
+mod connect;
+mod failure;
+mod pool;
+
+pub use adapter::{
+    Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, Request, Scope,
+};
+pub use connect::connect;
+pub use failure::{AdapterError, Fault, Problem};
+pub use mysql::MySql;
+pub use pool::PoolOptions;
+pub use postgres::Postgres;
+pub use scripted::Scripted;
+pub use sqlite::Sqlite;

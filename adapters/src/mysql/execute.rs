@@ -1,0 +1,181 @@
+//! Requests in a session.
+
+use std::mem;
+
+use async_trait::async_trait;
+
+use crate::{
+    Cancel, Connection, Effects, Fault, Problem, Request, Scope,
+    body::{Body, commits, first_word},
+    pool,
+};
+
+use super::{
+    connect::Stop,
+    problem::{commit_is_unknown, is_lost, problem},
+    texts::{
+        OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, known, one_by_one,
+        run,
+    },
+};
+
+/// A connection that is held.
+type Lease = pool::Lease<sqlx::MySql>;
+
+/// What is added to a body at most: the texts of a transaction, the packet's own byte, and the
+/// fields of a bound value.
+pub(super) const OVERHEAD_BYTES: u64 = 1024;
+
+/// A session with a MySQL or MariaDB database.
+pub(super) struct Session {
+    link: Link,
+    cancel: Stop,
+}
+
+/// What the session's connection is doing.
+enum Link {
+    Ready(Lease),
+    /// A request is under way, or was when its future was dropped.
+    Busy,
+    Lost,
+}
+
+impl Session {
+    pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
+        Self {
+            link: Link::Ready(lease),
+            cancel,
+        }
+    }
+
+    /// Takes the connection; it is missing until it is put back, so that a request that is
+    /// dropped in its middle leaves none.
+    fn take(&mut self) -> Result<Lease, Problem> {
+        match mem::replace(&mut self.link, Link::Busy) {
+            Link::Ready(lease) => Ok(lease),
+            Link::Busy => Err(Problem::left()),
+            Link::Lost => {
+                self.link = Link::Lost;
+                Err(Problem::lost())
+            }
+        }
+    }
+
+    /// A command of the adapter's own.
+    async fn command(&mut self, sql: &str) -> Result<(), Problem> {
+        let mut lease = self.take()?;
+        let ran = run(&mut lease, sql).await;
+        let Some(error) = ran.error else {
+            self.link = Link::Ready(lease);
+            return Ok(());
+        };
+        self.link = if is_lost(&error) {
+            Link::Lost
+        } else {
+            Link::Ready(lease)
+        };
+        Err(problem(error))
+    }
+}
+
+#[async_trait]
+impl Connection for Session {
+    async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
+        if request.copy.is_some() {
+            return Err(Problem::new(
+                Fault::Unsupported,
+                "the database has no COPY … FROM stdin",
+            ));
+        }
+        let body = Body::of(&request)?;
+        let mut lease = self.take()?;
+        // One statement alone is its own transaction.
+        let own_transaction = request.scope == Scope::Atomic && body.count() > 1;
+        let together = request.scope != Scope::Bare && answers_once_each(body);
+        let result = match body.text() {
+            Ok(text) if together && own_transaction => in_transaction(&mut lease, body, text).await,
+            Ok(text) if together => as_it_is(&mut lease, body, text).await,
+            _ => one_by_one(&mut lease, body, own_transaction).await,
+        };
+        match result {
+            Ok(rows) => {
+                self.link = Link::Ready(lease);
+                Ok(Effects { rows: Some(rows) })
+            }
+            Err(failed) => {
+                self.link = if failed.lost {
+                    Link::Lost
+                } else {
+                    Link::Ready(lease)
+                };
+                let mut problem = failed.problem;
+                let completed = problem.statement.unwrap_or(0);
+                problem.kept = match request.scope {
+                    Scope::Atomic => 0,
+                    Scope::Bare => completed,
+                    Scope::Scripted => kept(body, completed),
+                };
+                Err(problem)
+            }
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), Problem> {
+        // As around a batch, and for the same reason.
+        self.command(OPEN).await.map_err(known)
+    }
+
+    async fn commit(&mut self) -> Result<(), Problem> {
+        let mut lease = self.take()?;
+        let ran = run(&mut lease, "COMMIT").await;
+        let Some(error) = ran.error else {
+            self.link = Link::Ready(lease);
+            return self.command(RESTORE).await.map_err(known);
+        };
+        self.link = if is_lost(&error) {
+            Link::Lost
+        } else {
+            Link::Ready(lease)
+        };
+        let outcome_unknown = commit_is_unknown(&error);
+        Err(Problem {
+            outcome_unknown,
+            ..problem(error)
+        })
+    }
+
+    async fn rollback(&mut self) -> Result<(), Problem> {
+        if matches!(self.link, Link::Lost) {
+            // The server took everything back when the connection ended.
+            return Ok(());
+        }
+        self.command(TAKE_BACK).await.map_err(known)?;
+        self.command(RESTORE).await.map_err(known)
+    }
+
+    fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
+        Some(Box::new(self.cancel.clone()))
+    }
+
+    async fn close(mut self: Box<Self>) {
+        if let Link::Ready(lease) = mem::replace(&mut self.link, Link::Lost) {
+            lease.close().await;
+        }
+    }
+}
+
+/// Statements of a script that stay applied at least: up to its last commit, or the last
+/// definition, which commits (<https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html>).
+fn kept(body: Body<'_>, completed: u32) -> u32 {
+    const DEFINES: &[&str] = &["ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE"];
+    let before = body.statements().take(completed as usize);
+    (1..)
+        .zip(before)
+        .filter(|(_, (_, statement))| {
+            let word = first_word(statement);
+            commits(&word) || DEFINES.contains(&word.as_str())
+        })
+        .map(|(count, _)| count)
+        .last()
+        .unwrap_or(0)
+}

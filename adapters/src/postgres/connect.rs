@@ -1,0 +1,152 @@
+//! URL, capabilities, and the way to cancel.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection, Row as _};
+
+use crate::{
+    AdapterError, Cancel, Capabilities, Dialect, Fault,
+    connect::{Target, scheme, server_url, unsupported},
+    pool::within,
+};
+
+use super::{Options, problem};
+
+/// Options of the URL that the driver knows.
+const KNOWN: &[&str] = &[
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "host",
+    "hostaddr",
+    "port",
+    "dbname",
+    "user",
+    "password",
+    "application_name",
+    "options",
+];
+
+/// The largest text: `MaxAllocSize` of PostgreSQL (1 GiB - 1, `src/include/utils/memutils.h`),
+/// without room for the message around it.
+const MAX_REQUEST_BYTES: u64 = (1 << 30) - 1 - 1024;
+
+/// Reads a URL.
+pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
+    match scheme(url)? {
+        "postgres" | "postgresql" => {}
+        other => return Err(unsupported(other)),
+    }
+    let url = server_url(url, KNOWN)?;
+    let options = Options::from_url(&url).map_err(|error| {
+        let said = match &error {
+            sqlx::Error::Configuration(inner) => inner.to_string(),
+            other => other.to_string(),
+        };
+        AdapterError::new(
+            Fault::Options,
+            format!("the database url cannot be read: {said}"),
+        )
+    })?;
+    let options = match options.get_application_name() {
+        Some(_) => options,
+        None => options.application_name("sql-batcher"),
+    };
+    // sqlx would send `extra_float_digits=2`, which changes how numbers are printed.
+    Ok(options.extra_float_digits(None).disable_statement_logging())
+}
+
+/// What messages say about the place.
+pub(super) fn target(options: &Options) -> Target {
+    let place = match options.get_socket() {
+        Some(path) => path.display().to_string(),
+        None => format!("{}:{}", options.get_host(), options.get_port()),
+    };
+    Target {
+        system: "postgresql",
+        place,
+        user: options.get_username().to_owned(),
+        database: Some(
+            options
+                .get_database()
+                .unwrap_or(options.get_username())
+                .to_owned(),
+        ),
+    }
+}
+
+/// Asks the server what it is.
+pub(super) async fn capabilities(
+    connection: &mut PgConnection,
+) -> Result<Capabilities, sqlx::Error> {
+    let row = connection
+        .fetch_one(sqlx::raw_sql("SHOW server_version"))
+        .await?;
+    let version: String = row.try_get(0)?;
+    let version = version.split(' ').next().unwrap_or_default();
+    Ok(Capabilities {
+        server: format!("PostgreSQL {version}"),
+        dialect: Dialect::PostgreSql,
+        max_request_bytes: MAX_REQUEST_BYTES,
+        max_statements_per_request: None,
+        transactions: true,
+        transactional_ddl: true,
+        savepoints: true,
+        copy: true,
+        binary_text: false,
+        cancel: true,
+        notes: Vec::new(),
+    })
+}
+
+/// Cancels what a session runs, through a connection of its own.
+#[derive(Clone)]
+pub(super) struct Stop {
+    pub(super) options: Options,
+    pub(super) process: i32,
+    pub(super) target: Target,
+    pub(super) limit: Duration,
+}
+
+#[async_trait]
+impl Cancel for Stop {
+    async fn cancel(&self) -> Result<(), AdapterError> {
+        let ask = async {
+            let mut connection = self.options.connect().await?;
+            sqlx::query("SELECT pg_catalog.pg_cancel_backend($1)")
+                .bind(self.process)
+                .execute(&mut connection)
+                .await?;
+            connection.close().await
+        };
+        within(self.limit, ask)
+            .await
+            .map_err(|why| self.target.unavailable(why, problem::classify_connect))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_application_is_named_unless_the_url_does() {
+        let named = options("postgres://u@h/d?application_name=etl").unwrap();
+        assert_eq!(named.get_application_name(), Some("etl"));
+        let unnamed = options("postgresql://u@h/d").unwrap();
+        assert_eq!(unnamed.get_application_name(), Some("sql-batcher"));
+    }
+
+    #[test]
+    fn an_unknown_option_is_refused_by_name() {
+        let error = options("postgres://u@h/d?pasword=x").unwrap_err();
+        assert!(
+            error
+                .message
+                .starts_with("unknown option \"pasword\" in the url"),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,369 @@
+//! Requests in a session.
+
+use std::mem;
+
+use async_trait::async_trait;
+use futures_util::TryStreamExt as _;
+use sqlx::{AssertSqlSafe, Either, PgConnection};
+
+use crate::{
+    Cancel, Connection, CopyPart, Effects, Fault, Problem, Request, Scope,
+    body::{Body, commits, first_word},
+    pool,
+};
+
+use super::{
+    connect::Stop,
+    copy::{self, Copying},
+    problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
+};
+
+/// A connection that is held.
+pub(super) type Lease = pool::Lease<sqlx::Postgres>;
+
+/// A session with a PostgreSQL database.
+pub(super) struct Session {
+    link: Link,
+    cancel: Stop,
+    /// Whether the open transaction can only be rolled back. PostgreSQL answers `COMMIT` with
+    /// `ROLLBACK` then, without an error, and sqlx does not hand on the answer's words.
+    aborted: bool,
+}
+
+/// What the session's connection is doing.
+enum Link {
+    Ready(Lease),
+    Copying(Copying),
+    /// A request is under way, or was when its future was dropped.
+    Busy,
+    Lost,
+}
+
+/// What became of a text.
+struct Ran {
+    /// Statements that were completed.
+    completed: u32,
+    rows: u64,
+    error: Option<sqlx::Error>,
+}
+
+impl Session {
+    pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
+        Self {
+            link: Link::Ready(lease),
+            cancel,
+            aborted: false,
+        }
+    }
+
+    /// Takes the connection; it is missing until it is put back, so that a request that is
+    /// dropped in its middle leaves none.
+    fn take(&mut self) -> Result<Lease, Problem> {
+        match mem::replace(&mut self.link, Link::Busy) {
+            Link::Ready(lease) => Ok(lease),
+            Link::Copying(copying) => {
+                self.link = Link::Copying(copying);
+                Err(Problem::new(
+                    Fault::Unsupported,
+                    "a copy block is under way",
+                ))
+            }
+            Link::Busy => Err(Problem::left()),
+            Link::Lost => {
+                self.link = Link::Lost;
+                Err(Problem::lost())
+            }
+        }
+    }
+
+    /// Puts the connection back, unless the error says that it is gone.
+    fn put(&mut self, lease: Lease, error: Option<&sqlx::Error>) {
+        self.link = match error {
+            Some(error) if is_lost(error) => Link::Lost,
+            _ => Link::Ready(lease),
+        };
+    }
+
+    /// Several statements as one query.
+    async fn whole(&mut self, body: Body<'_>, scope: Scope) -> Result<Effects, Problem> {
+        let text = body.text()?;
+        let mut lease = self.take()?;
+        let ran = run(&mut lease, text).await;
+        let Some(error) = ran.error else {
+            self.put(lease, None);
+            if scope == Scope::Scripted {
+                self.aborted = false;
+            }
+            return Ok(Effects {
+                rows: Some(ran.rows),
+            });
+        };
+        self.put(lease, Some(&error));
+        // The last completion is sent after the commit, so what comes later changes nothing.
+        if scope == Scope::Atomic && ran.completed >= body.count() {
+            return Ok(Effects {
+                rows: Some(ran.rows),
+            });
+        }
+        let mut problem = problem(error, text);
+        let counted = ran.completed.min(body.count() - 1);
+        problem.statement = Some(
+            problem
+                .offset
+                .map_or(counted, |offset| body.statement_at(offset)),
+        );
+        if scope == Scope::Scripted {
+            problem.kept = kept(body, ran.completed);
+            self.look_at_transaction().await;
+        }
+        Err(problem)
+    }
+
+    /// Statement by statement.
+    async fn bare(&mut self, body: Body<'_>) -> Result<Effects, Problem> {
+        body.text()?;
+        let mut lease = self.take()?;
+        let mut rows = 0;
+        for (index, (start, statement)) in (0..).zip(body.statements()) {
+            let Ok(text) = std::str::from_utf8(statement) else {
+                self.put(lease, None);
+                return Err(Problem::new(
+                    Fault::Unsupported,
+                    "a statement ends within a character",
+                ));
+            };
+            let ran = run(&mut lease, text).await;
+            rows += ran.rows;
+            let Some(error) = ran.error else { continue };
+            if ran.completed > 0 && is_lost(&error) && index + 1 == body.count() {
+                self.link = Link::Lost;
+                break;
+            }
+            self.put(lease, Some(&error));
+            let mut problem = problem(error, text);
+            problem.statement = Some(index);
+            problem.offset = problem.offset.map(|offset| offset + start);
+            problem.kept = index;
+            return Err(problem);
+        }
+        if matches!(self.link, Link::Busy) {
+            self.put(lease, None);
+        }
+        Ok(Effects { rows: Some(rows) })
+    }
+
+    /// The script's own commit of a transaction that can only be rolled back.
+    async fn refuse_commit(&mut self) -> Problem {
+        let mut problem = match self.command("ROLLBACK").await {
+            Ok(()) => Problem::new(
+                Fault::Statement,
+                "the transaction failed before, so commit rolled it back",
+            ),
+            Err(problem) => return problem,
+        };
+        self.aborted = false;
+        problem.code = Some(IN_FAILED_TRANSACTION.to_owned());
+        problem
+    }
+
+    /// Finds out whether the open transaction can go on.
+    async fn look_at_transaction(&mut self) {
+        let Ok(mut lease) = self.take() else { return };
+        let ran = run(&mut lease, "SELECT 1").await;
+        let code = ran
+            .error
+            .as_ref()
+            .and_then(server_error)
+            .map(|server| server.code());
+        self.aborted = code == Some(IN_FAILED_TRANSACTION);
+        self.put(lease, ran.error.as_ref());
+    }
+
+    /// A command of the adapter's own.
+    async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
+        let mut lease = self.take()?;
+        let ran = run(&mut lease, sql).await;
+        self.put(lease, ran.error.as_ref());
+        match ran.error {
+            None => Ok(()),
+            Some(error) => {
+                let mut problem = problem(error, sql);
+                problem.offset = None;
+                Err(problem)
+            }
+        }
+    }
+
+    /// A part of a copy block.
+    async fn copy(&mut self, request: Request<'_>, part: CopyPart) -> Result<Effects, Problem> {
+        let result = match part {
+            CopyPart::Whole | CopyPart::First => {
+                let end = request.ends.first().map_or(0, |end| *end as usize);
+                let Some((statement, data)) = request.body.split_at_checked(end) else {
+                    let said = format!("a statement ends at {end} in {}", request.body.len());
+                    return Err(Problem::new(Fault::Unsupported, said));
+                };
+                let statement = Body::new(statement, &request.ends[..1])?;
+                statement.without_zero()?;
+                let statement = statement.text()?;
+                let lease = self.take()?;
+                let copying = Copying::start(lease, statement.to_owned()).await;
+                self.go_on(copying, data, part).await
+            }
+            CopyPart::Middle | CopyPart::Last => {
+                let copying = match mem::replace(&mut self.link, Link::Busy) {
+                    Link::Copying(copying) => copying,
+                    Link::Busy => return Err(Problem::left()),
+                    other => {
+                        self.link = other;
+                        let said = "no copy block is under way: it failed, or was not begun";
+                        return Err(Problem::new(Fault::Unsupported, said));
+                    }
+                };
+                self.go_on(copying, request.body, part).await
+            }
+        };
+        result.map_err(|mut problem| {
+            problem.statement = matches!(part, CopyPart::Whole | CopyPart::First).then_some(0);
+            problem
+        })
+    }
+
+    /// Sends data, and ends the block with its last part.
+    async fn go_on(
+        &mut self,
+        mut copying: Copying,
+        data: &[u8],
+        part: CopyPart,
+    ) -> Result<Effects, Problem> {
+        let sent = copying.send(data).await;
+        if sent && matches!(part, CopyPart::First | CopyPart::Middle) {
+            self.link = Link::Copying(copying);
+            return Ok(Effects::default());
+        }
+        let copy::Ended { lease, done } = copying.finish().await;
+        match done {
+            Ok(rows) => {
+                self.link = lease.map_or(Link::Lost, Link::Ready);
+                Ok(Effects { rows: Some(rows) })
+            }
+            Err(failed) => {
+                self.link = match lease {
+                    Some(lease) if !is_lost(&failed.error) => Link::Ready(lease),
+                    _ => Link::Lost,
+                };
+                let mut problem = problem(failed.error, "");
+                problem.offset = None;
+                problem.outcome_unknown &= failed.finishing;
+                self.look_at_transaction().await;
+                Err(problem)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Connection for Session {
+    async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
+        if let Some(part) = request.copy {
+            return self.copy(request, part).await;
+        }
+        let body = Body::of(&request)?;
+        body.without_zero()?;
+        match request.scope {
+            Scope::Bare if body.count() > 1 => self.bare(body).await,
+            Scope::Scripted if self.aborted && commits(&first_word(body.bytes())) => {
+                let mut problem = self.refuse_commit().await;
+                problem.statement = Some(0);
+                Err(problem)
+            }
+            // One statement alone is its own transaction, as several in one query are.
+            Scope::Bare => self.whole(body, Scope::Atomic).await,
+            scope => self.whole(body, scope).await,
+        }
+    }
+
+    async fn begin(&mut self) -> Result<(), Problem> {
+        self.command("BEGIN").await.map_err(known)
+    }
+
+    async fn commit(&mut self) -> Result<(), Problem> {
+        if self.aborted {
+            return Err(self.refuse_commit().await);
+        }
+        self.command("COMMIT").await
+    }
+
+    async fn rollback(&mut self) -> Result<(), Problem> {
+        if let Link::Copying(_) = self.link
+            && let Link::Copying(copying) = mem::replace(&mut self.link, Link::Busy)
+        {
+            self.link = copying.abort().await.map_or(Link::Lost, Link::Ready);
+        }
+        if matches!(self.link, Link::Lost) {
+            // The server took everything back when the connection ended.
+            return Ok(());
+        }
+        self.command("ROLLBACK").await.map_err(known)?;
+        self.aborted = false;
+        Ok(())
+    }
+
+    fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
+        Some(Box::new(self.cancel.clone()))
+    }
+
+    async fn close(mut self: Box<Self>) {
+        match mem::replace(&mut self.link, Link::Lost) {
+            Link::Ready(lease) => lease.close().await,
+            Link::Copying(copying) => {
+                if let Some(lease) = copying.abort().await {
+                    lease.close().await;
+                }
+            }
+            Link::Busy | Link::Lost => {}
+        }
+    }
+}
+
+/// A command that applies nothing has no unknown outcome.
+fn known(mut problem: Problem) -> Problem {
+    problem.outcome_unknown = false;
+    problem
+}
+
+/// Sends a text as one query and reads all its answers; rows are dropped as they come.
+async fn run(connection: &mut PgConnection, text: &str) -> Ran {
+    let mut ran = Ran {
+        completed: 0,
+        rows: 0,
+        error: None,
+    };
+    let mut answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
+    loop {
+        match answers.try_next().await {
+            Ok(Some(Either::Left(done))) => {
+                ran.completed = ran.completed.saturating_add(1);
+                ran.rows += done.rows_affected();
+            }
+            Ok(Some(Either::Right(_))) => {}
+            Ok(None) => return ran,
+            Err(error) => {
+                ran.error = Some(error);
+                return ran;
+            }
+        }
+    }
+}
+
+/// Statements that stay applied: up to the last commit. Those after it were one implicit
+/// transaction with the statement at fault, or belong to one that is still open.
+fn kept(body: Body<'_>, completed: u32) -> u32 {
+    let before = body.statements().take(completed as usize);
+    (1..)
+        .zip(before)
+        .filter(|(_, (_, statement))| commits(&first_word(statement)))
+        .map(|(count, _)| count)
+        .last()
+        .unwrap_or(0)
+}

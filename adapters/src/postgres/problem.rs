@@ -1,0 +1,166 @@
+//! What PostgreSQL says when something goes wrong.
+
+use sqlx::{
+    Error,
+    postgres::{PgDatabaseError, PgErrorPosition, PgSeverity},
+};
+
+use crate::{Fault, Problem, connect::io_words};
+
+/// What a SQLSTATE or its class means to a batcher; the longest that fits counts
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const FAULTS: &[(&str, Fault)] = &[
+    ("08", Fault::Connection),
+    ("25P03", Fault::Timeout), // idle_in_transaction_session_timeout
+    ("25P04", Fault::Timeout), // transaction_timeout
+    ("28", Fault::Authentication),
+    ("40", Fault::Conflict),      // serialization_failure, deadlock_detected
+    ("53", Fault::Resources),     // disk_full, out_of_memory, too_many_connections
+    ("55006", Fault::Conflict),   // object_in_use
+    ("55P03", Fault::Conflict),   // lock_not_available
+    ("57014", Fault::Cancelled),  // query_canceled; the time limit of a statement, see below
+    ("57P01", Fault::Connection), // admin_shutdown
+    ("57P02", Fault::Connection), // crash_shutdown
+    ("57P03", Fault::Connection), // cannot_connect_now
+    ("57P04", Fault::Connection), // database_dropped
+    ("57P05", Fault::Timeout),    // idle_session_timeout
+    ("58000", Fault::Resources),  // system_error
+    ("58030", Fault::Resources),  // io_error
+];
+
+/// Answers that sqlx does not expect, as its error names them.
+const COPY_IN: &str = "CopyInResponse";
+const COPY_OUT: &str = "CopyOutResponse";
+
+/// The code of a statement in an aborted transaction.
+pub(super) const IN_FAILED_TRANSACTION: &str = "25P02";
+
+/// An error, in a batcher's terms.
+pub(super) fn classify(error: &Error) -> (Fault, Option<String>, String) {
+    match error {
+        Error::Database(_) => match server_error(error) {
+            Some(server) => {
+                let code = server.code().to_owned();
+                (fault_of(server), Some(code), server.message().to_owned())
+            }
+            None => (Fault::Statement, None, error.to_string()),
+        },
+        Error::Io(io) => (Fault::Connection, None, io_words(io)),
+        Error::Protocol(said) if said.contains(COPY_IN) || said.contains(COPY_OUT) => {
+            let said = "the statement copies from or to the client, and is not sent as such";
+            (Fault::Unsupported, None, said.to_owned())
+        }
+        Error::Configuration(inner) => (Fault::Options, None, inner.to_string()),
+        _ => (Fault::Connection, None, error.to_string()),
+    }
+}
+
+/// As [`classify`], for an error before there is a session.
+pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String) {
+    let (fault, code, message) = classify(error);
+    match code.as_deref() {
+        // The database does not exist; a value of a setting is refused.
+        Some("3D000" | "22023") => (Fault::Options, code, message),
+        _ => (fault, code, message),
+    }
+}
+
+fn fault_of(server: &PgDatabaseError) -> Fault {
+    // One code for two things; only the words differ.
+    if server.code() == "57014" && server.message().contains("timeout") {
+        return Fault::Timeout;
+    }
+    FAULTS
+        .iter()
+        .filter(|(code, _)| server.code().starts_with(code))
+        .max_by_key(|(code, _)| code.len())
+        .map_or(Fault::Statement, |(_, fault)| *fault)
+}
+
+/// The server's own error, where it is one.
+pub(super) fn server_error(error: &Error) -> Option<&PgDatabaseError> {
+    error
+        .as_database_error()?
+        .try_downcast_ref::<PgDatabaseError>()
+}
+
+/// Whether the session is of no use after this.
+pub(super) fn is_lost(error: &Error) -> bool {
+    match server_error(error) {
+        Some(server) => is_fatal(server),
+        None => true,
+    }
+}
+
+/// Whether a request may have been applied although it ended with this error.
+///
+/// An answer of the server stands before the completion of the last statement, and that is sent
+/// after the commit (`exec_simple_query`): so it says that nothing was applied. But not all that
+/// looks like the server's is its own: a pooler in between says that it lost the server with a
+/// fatal error of class 08. And two codes say themselves that the outcome is unknown.
+pub(super) fn is_unknown(error: &Error) -> bool {
+    match server_error(error) {
+        Some(server) => {
+            matches!(server.code(), "08007" | "40003")
+                || (is_fatal(server) && server.code().starts_with("08"))
+        }
+        // The server waits for data, and takes everything back when the connection ends.
+        None => !matches!(error, Error::Protocol(said) if said.contains(COPY_IN)),
+    }
+}
+
+fn is_fatal(server: &PgDatabaseError) -> bool {
+    matches!(server.severity(), PgSeverity::Fatal | PgSeverity::Panic)
+}
+
+/// The problem of an error. `sent` is the text that its position counts in.
+pub(super) fn problem(error: Error, sent: &str) -> Problem {
+    let (fault, code, message) = classify(&error);
+    let offset = server_error(&error).and_then(|server| match server.position() {
+        Some(PgErrorPosition::Original(position)) => byte_offset(sent, position),
+        _ => None,
+    });
+    Problem {
+        fault,
+        message,
+        code,
+        statement: None,
+        offset,
+        kept: 0,
+        outcome_unknown: is_unknown(&error),
+        source: Some(Box::new(error)),
+    }
+}
+
+/// From a position in characters, the first being 1, to bytes before it.
+fn byte_offset(text: &str, position: usize) -> Option<u32> {
+    let before = position.checked_sub(1)?;
+    let offset = match text.char_indices().nth(before) {
+        Some((offset, _)) => offset,
+        None => text.len(),
+    };
+    u32::try_from(offset).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_in_characters_becomes_an_offset_in_bytes() {
+        assert_eq!(byte_offset("äöü x", 5), Some(7));
+        assert_eq!(byte_offset("abc", 1), Some(0));
+        assert_eq!(byte_offset("abc", 4), Some(3));
+        assert_eq!(byte_offset("abc", 0), None);
+    }
+
+    #[test]
+    fn a_lost_connection_leaves_the_outcome_unknown() {
+        let error = Error::Io(std::io::ErrorKind::UnexpectedEof.into());
+        assert!(is_lost(&error));
+        let problem = problem(error, "");
+        assert!(problem.outcome_unknown);
+        assert_eq!(problem.fault, Fault::Connection);
+        assert_eq!(problem.message, "the server closed the connection");
+    }
+}

@@ -1,0 +1,350 @@
+//! SQLite through the adapter: needs no server.
+
+use std::time::Duration;
+
+use crate::{Adapter, Connection, Effects, Fault, PoolOptions, Problem, Request, Scope, Sqlite};
+
+async fn memory() -> Sqlite {
+    Sqlite::connect("sqlite::memory:").await.unwrap()
+}
+
+/// Runs statements that are given apart.
+async fn run(
+    session: &mut dyn Connection,
+    scope: Scope,
+    statements: &[&[u8]],
+) -> Result<Effects, Problem> {
+    let body = statements.concat();
+    let mut end = 0;
+    let ends: Vec<u32> = statements
+        .iter()
+        .map(|statement| {
+            end += statement.len() as u32;
+            end
+        })
+        .collect();
+    session
+        .execute(Request {
+            body: &body,
+            ends: &ends,
+            scope,
+            copy: None,
+        })
+        .await
+}
+
+/// Fails unless a condition holds in the session.
+async fn holds(session: &mut dyn Connection, condition: &str) {
+    // A scalar JSON error is what SQLite raises on demand outside triggers.
+    let sql = format!("SELECT CASE WHEN {condition} THEN 1 ELSE json('no') END;");
+    let result = run(session, Scope::Bare, &[sql.as_bytes()]).await;
+    assert!(result.is_ok(), "{condition}");
+}
+
+#[tokio::test]
+async fn a_session_is_as_in_the_shell() {
+    let database = memory().await;
+    assert!(database.capabilities().server.starts_with("SQLite 3."));
+    assert_eq!(database.capabilities().max_request_bytes, 1_000_000_000);
+    let mut session = database.acquire().await.unwrap();
+    holds(
+        &mut *session,
+        "(SELECT foreign_keys FROM pragma_foreign_keys) = 0",
+    )
+    .await;
+    holds(
+        &mut *session,
+        "(SELECT timeout FROM pragma_busy_timeout) = 5000",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn rows_that_are_changed_are_counted() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let statements: [&[u8]; 4] = [
+        b"CREATE TABLE t(a);\n",
+        b"INSERT INTO t VALUES (1),(2);\n",
+        b"SELECT * FROM t; -- two rows\n",
+        b"UPDATE t SET a = 3 WHERE a = 2",
+    ];
+    let effects = run(&mut *session, Scope::Atomic, &statements)
+        .await
+        .unwrap();
+    assert_eq!(effects.rows, Some(3));
+}
+
+#[tokio::test]
+async fn a_failing_batch_leaves_nothing_and_names_statement_and_place() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a UNIQUE);"])
+        .await
+        .unwrap();
+    let statements: [&[u8]; 3] = [
+        b"INSERT INTO t VALUES ('\xc3\xa4');",
+        b"INSERT INTO t VALUES (2);",
+        b"SELECT b FROM t;",
+    ];
+    let problem = run(&mut *session, Scope::Atomic, &statements)
+        .await
+        .unwrap_err();
+    assert_eq!((problem.statement, problem.kept), (Some(2), 0));
+    assert_eq!(problem.offset, Some(28 + 25 + 7));
+    assert_eq!(problem.message, "no such column: b");
+    assert_eq!(problem.code.as_deref(), Some("SQLITE_ERROR"));
+    holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
+    let twice: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", b"INSERT INTO t VALUES (1);"];
+    let problem = run(&mut *session, Scope::Atomic, &twice).await.unwrap_err();
+    assert_eq!(problem.code.as_deref(), Some("SQLITE_CONSTRAINT_UNIQUE"));
+    assert_eq!(
+        (problem.fault, problem.statement),
+        (Fault::Statement, Some(1))
+    );
+    holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
+}
+
+#[tokio::test]
+async fn a_bare_request_keeps_what_came_before_its_error() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let statements: [&[u8]; 4] = [
+        b"CREATE TABLE t(a);",
+        b"INSERT INTO t VALUES (1);",
+        b"nonsense;",
+        b"DROP TABLE t;",
+    ];
+    let problem = run(&mut *session, Scope::Bare, &statements)
+        .await
+        .unwrap_err();
+    assert_eq!((problem.statement, problem.kept), (Some(2), 2));
+    holds(&mut *session, "(SELECT count(*) FROM t) = 1").await;
+}
+
+#[tokio::test]
+async fn a_script_keeps_what_it_committed() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let statements: [&[u8]; 6] = [
+        b"CREATE TABLE t(a);",
+        b"BEGIN;",
+        b"INSERT INTO t VALUES (1);",
+        b"COMMIT;BEGIN;",
+        b"INSERT INTO t VALUES (2);",
+        b"nonsense;",
+    ];
+    let problem = run(&mut *session, Scope::Scripted, &statements)
+        .await
+        .unwrap_err();
+    assert_eq!((problem.statement, problem.kept), (Some(5), 1));
+    session.rollback().await.unwrap();
+    holds(&mut *session, "(SELECT count(*) FROM t) = 1").await;
+}
+
+#[tokio::test]
+async fn any_bytes_but_zero_reach_the_database() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let mut insert = b"INSERT INTO t VALUES (CAST('".to_vec();
+    insert.extend((1..=255).filter(|byte| *byte != b'\''));
+    insert.extend(b"' AS BLOB));");
+    run(
+        &mut *session,
+        Scope::Atomic,
+        &[b"CREATE TABLE t(a);", &insert],
+    )
+    .await
+    .unwrap();
+    holds(&mut *session, "(SELECT length(a) FROM t) = 254").await;
+    holds(&mut *session, "(SELECT substr(a, 254, 1) FROM t) = x'ff'").await;
+    let problem = run(&mut *session, Scope::Bare, &[b"SELECT 1;", b"SELECT '\0';"]).await;
+    let problem = problem.unwrap_err();
+    assert_eq!(
+        (problem.fault, problem.statement),
+        (Fault::Unsupported, Some(1))
+    );
+    assert_eq!(problem.offset, Some(17));
+}
+
+#[tokio::test]
+async fn sessions_of_a_database_in_memory_share_its_data_but_no_settings() {
+    let database = memory().await;
+    let mut first = database.acquire().await.unwrap();
+    let statements: [&[u8]; 3] = [
+        b"CREATE TABLE t(a);",
+        b"CREATE TEMP TABLE mine(a);",
+        b"PRAGMA foreign_keys = ON;",
+    ];
+    run(&mut *first, Scope::Bare, &statements).await.unwrap();
+    first.close().await;
+    let mut second = database.acquire().await.unwrap();
+    run(&mut *second, Scope::Bare, &[b"INSERT INTO t VALUES (1);"])
+        .await
+        .unwrap();
+    run(&mut *second, Scope::Bare, &[b"SELECT * FROM mine;"])
+        .await
+        .unwrap_err();
+    holds(
+        &mut *second,
+        "(SELECT foreign_keys FROM pragma_foreign_keys) = 0",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_database_in_memory_has_one_session_at_a_time() {
+    let pool = PoolOptions {
+        acquire_timeout: Duration::from_millis(10),
+        ..PoolOptions::default()
+    };
+    let database = Sqlite::connect_with("sqlite::memory:", &pool)
+        .await
+        .unwrap();
+    let first = database.acquire().await.unwrap();
+    let Err(error) = database.acquire().await else {
+        panic!("there was a second session")
+    };
+    assert_eq!(error.fault, Fault::Resources);
+    assert!(error.message.ends_with("sessions at most 1"), "{error}");
+    drop(first);
+    database.acquire().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dropped_session_rolls_back() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let open: [&[u8]; 2] = [b"BEGIN;", b"INSERT INTO t VALUES (1);"];
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
+        .await
+        .unwrap();
+    run(&mut *session, Scope::Scripted, &open).await.unwrap();
+    drop(session);
+    let mut session = database.acquire().await.unwrap();
+    holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
+}
+
+/// Counts for hours.
+const ENDLESS: &[u8] = b"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+      INSERT INTO t SELECT max(i) FROM n;";
+
+#[tokio::test]
+async fn a_request_that_is_dropped_is_interrupted_and_rolled_back() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
+        .await
+        .unwrap();
+    let slow: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", ENDLESS];
+    let work = run(&mut *session, Scope::Atomic, &slow);
+    tokio::time::timeout(Duration::from_millis(50), work)
+        .await
+        .unwrap_err();
+    let problem = run(&mut *session, Scope::Bare, &[b"SELECT 1;"])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        problem.message,
+        "the session was left in the middle of a request"
+    );
+    drop(session);
+    let mut next = database.acquire().await.unwrap();
+    holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
+}
+
+#[tokio::test]
+async fn a_cancel_stops_what_runs_and_nothing_else() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let cancel = session.cancel_handle().unwrap();
+    cancel.cancel().await.unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
+        .await
+        .unwrap();
+    let slow: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", ENDLESS];
+    let (result, _) = tokio::join!(run(&mut *session, Scope::Atomic, &slow), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        cancel.cancel().await
+    });
+    let problem = result.unwrap_err();
+    assert_eq!(
+        (problem.fault, problem.statement),
+        (Fault::Cancelled, Some(1))
+    );
+    holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
+}
+
+#[tokio::test]
+async fn a_locked_file_is_a_conflict_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("a.db").display());
+    let database = Sqlite::connect(&url).await.unwrap();
+    let mut first = database.acquire().await.unwrap();
+    let mut second = database.acquire().await.unwrap();
+    run(&mut *first, Scope::Bare, &[b"CREATE TABLE t(a);"])
+        .await
+        .unwrap();
+    run(&mut *second, Scope::Bare, &[b"PRAGMA busy_timeout = 10;"])
+        .await
+        .unwrap();
+    first.begin().await.unwrap();
+    run(
+        &mut *first,
+        Scope::Scripted,
+        &[b"INSERT INTO t VALUES (1);"],
+    )
+    .await
+    .unwrap();
+    let twice: [&[u8]; 2] = [b"SELECT 1;", b"INSERT INTO t VALUES (2);"];
+    let problem = run(&mut *second, Scope::Atomic, &twice).await.unwrap_err();
+    assert_eq!(
+        (problem.fault, problem.statement),
+        (Fault::Conflict, Some(1))
+    );
+    first.commit().await.unwrap();
+    run(&mut *second, Scope::Atomic, &twice).await.unwrap();
+    holds(&mut *second, "(SELECT sum(a) FROM t) = 3").await;
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.txt");
+    std::fs::write(
+        &path,
+        "this is no database, but it is long enough to look at\n".repeat(40),
+    )
+    .unwrap();
+    let url = format!("sqlite://{}", path.display());
+    let Err(error) = Sqlite::connect(&url).await else {
+        panic!("it was opened")
+    };
+    assert!(
+        error.message.contains("a.txt") && error.message.contains("not a database"),
+        "{error}"
+    );
+    let url = format!("sqlite://{}/none/a.db", folder.path().display());
+    let Err(error) = Sqlite::connect(&url).await else {
+        panic!("it was opened")
+    };
+    assert!(
+        error.message.contains("unable to open database file"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_closed_adapter_gives_no_sessions() {
+    let database = Sqlite::connect_with("sqlite::memory:", &PoolOptions::default())
+        .await
+        .unwrap();
+    database.close().await;
+    let Err(error) = database.acquire().await else {
+        panic!("there was a session")
+    };
+    assert_eq!(
+        error.message,
+        "the adapter for sqlite at :memory: is closed"
+    );
+}
