@@ -95,14 +95,8 @@ pub(crate) fn first_word(statement: &[u8]) -> String {
             _ => break,
         };
     }
-    let end = rest
-        .iter()
-        .position(|byte| !byte.is_ascii_alphabetic())
-        .unwrap_or(rest.len());
-    rest[..end.min(32)]
-        .iter()
-        .map(|byte| byte.to_ascii_uppercase() as char)
-        .collect()
+    let end = rest.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(rest.len());
+    rest[..end.min(32)].iter().map(|byte| byte.to_ascii_uppercase() as char).collect()
 }
 
 /// Whether a word ends a transaction and keeps it.
@@ -126,10 +120,7 @@ mod tests {
         let body = Body::new(b"a;bb;", &[2, 5]).unwrap();
         let cut: Vec<_> = body.statements().collect();
         assert_eq!(cut, [(0, &b"a;"[..]), (2, &b"bb;"[..])]);
-        assert_eq!(
-            [0, 1, 2, 4, 5, 99].map(|at| body.statement_at(at)),
-            [0, 0, 1, 1, 1, 1]
-        );
+        assert_eq!([0, 1, 2, 4, 5, 99].map(|at| body.statement_at(at)), [0, 0, 1, 1, 1, 1]);
     }
 
     #[test]

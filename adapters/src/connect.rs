@@ -33,9 +33,7 @@ pub(crate) fn scheme(url: &str) -> Result<&str, AdapterError> {
     let scheme = url.split_once(':').map(|(scheme, _)| scheme);
     let known = |scheme: &&str| {
         !scheme.is_empty()
-            && scheme
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
     };
     scheme.filter(known).ok_or_else(|| {
         AdapterError::new(
@@ -62,25 +60,18 @@ pub(crate) fn server_url(url: &str, known: &[&str]) -> Result<Url, AdapterError>
     const ENCODE: &str =
         "characters such as / ? # @ in a user name or password must be percent-encoded";
     let after_scheme = url.split_once("://").map_or("", |(_, rest)| rest);
-    let authority_ends = after_scheme
-        .find(['/', '?', '#'])
-        .unwrap_or(after_scheme.len());
+    let authority_ends = after_scheme.find(['/', '?', '#']).unwrap_or(after_scheme.len());
     let (authority, rest) = after_scheme.split_at(authority_ends);
     if rest.contains('#') || (rest.contains('@') && !authority.contains('@')) {
         return Err(refuse(format!("the database url cannot be read: {ENCODE}")));
     }
-    let parsed = Url::parse(url).map_err(|error| {
-        refuse(format!(
-            "the database url cannot be read: {error}; {ENCODE}"
-        ))
-    })?;
+    let parsed = Url::parse(url)
+        .map_err(|error| refuse(format!("the database url cannot be read: {error}; {ENCODE}")))?;
     for (key, _) in parsed.query_pairs() {
         let name = key.split('[').next().unwrap_or(&key);
         if !known.contains(&name) {
             let known = known.join(", ");
-            return Err(refuse(format!(
-                "unknown option {key:?} in the url; known are {known}"
-            )));
+            return Err(refuse(format!("unknown option {key:?} in the url; known are {known}")));
         }
     }
     Ok(parsed)
@@ -113,10 +104,9 @@ impl Target {
         classify: impl Fn(&sqlx::Error) -> (Fault, Option<String>, String),
     ) -> AdapterError {
         match why {
-            Unavailable::Closed => AdapterError::new(
-                Fault::Connection,
-                format!("the adapter for {self} is closed"),
-            ),
+            Unavailable::Closed => {
+                AdapterError::new(Fault::Connection, format!("the adapter for {self} is closed"))
+            }
             Unavailable::NoneFree { max, waited } => AdapterError::new(
                 Fault::Resources,
                 format!(
@@ -131,12 +121,7 @@ impl Target {
             Unavailable::Refused(error) => {
                 let (fault, code, said) = classify(&error);
                 let message = self.refused(fault, &said);
-                AdapterError {
-                    fault,
-                    message,
-                    code,
-                    source: Some(Box::new(error)),
-                }
+                AdapterError { fault, message, code, source: Some(Box::new(error)) }
             }
         }
     }
@@ -186,10 +171,7 @@ mod tests {
              supported are sqlite, postgres, postgresql, mysql, mariadb"
         );
         for url in ["", "app.db", "/tmp/app.db", "://x", "a b:c"] {
-            assert!(
-                refused(url).await.message.contains("has no scheme"),
-                "{url}"
-            );
+            assert!(refused(url).await.message.contains("has no scheme"), "{url}");
         }
     }
 

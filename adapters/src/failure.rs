@@ -68,12 +68,7 @@ impl AdapterError {
     /// An error of a kind, with a message and nothing else.
     #[must_use]
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self {
-            fault,
-            message: message.into(),
-            code: None,
-            source: None,
-        }
+        Self { fault, message: message.into(), code: None, source: None }
     }
 }
 
@@ -96,10 +91,7 @@ impl Problem {
 
     /// The session was left while it ran a request, so nothing is known about it any more.
     pub(crate) fn left() -> Self {
-        Self::new(
-            Fault::Connection,
-            "the session was left in the middle of a request",
-        )
+        Self::new(Fault::Connection, "the session was left in the middle of a request")
     }
 
     /// The session lost its connection with an earlier request.

@@ -161,11 +161,7 @@ impl<DB: Database> Own<DB> {
         let idle = self.idle.lock().await.take();
         if let Some((mut connection, since)) = idle {
             let fresh = since.elapsed() <= self.pool.idle_check_after;
-            if fresh
-                || within(self.pool.connect_timeout, connection.ping())
-                    .await
-                    .is_ok()
-            {
+            if fresh || within(self.pool.connect_timeout, connection.ping()).await.is_ok() {
                 return Ok(Lease(Some(Held::Own(connection, permit))));
             }
         }

@@ -63,9 +63,7 @@ pub async fn conformance(adapter: &dyn Adapter, sql: &Sql) {
     }
     is_of_no_use_after_a_request_was_left(adapter, sql).await;
     let mut session = session(adapter).await;
-    bare(&mut *session, &[sql.drop])
-        .await
-        .expect("the table is dropped");
+    bare(&mut *session, &[sql.drop]).await.expect("the table is dropped");
     session.close().await;
 }
 
@@ -92,14 +90,7 @@ pub async fn run<S: AsRef<[u8]>>(
         body.extend_from_slice(statement.as_ref());
         ends.push(u32::try_from(body.len()).expect("tests are small"));
     }
-    session
-        .execute(Request {
-            body: &body,
-            ends: &ends,
-            scope,
-            copy: None,
-        })
-        .await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
 }
 
 /// Runs statements one by one, outside any transaction.
@@ -124,20 +115,13 @@ pub async fn holds(session: &mut dyn Connection, sql: &Sql, condition: &str) {
 /// A session with an empty table.
 async fn with_table(adapter: &dyn Adapter, sql: &Sql) -> Box<dyn Connection> {
     let mut session = session(adapter).await;
-    bare(&mut *session, sql.create)
-        .await
-        .expect("the table is created");
+    bare(&mut *session, sql.create).await.expect("the table is created");
     session
 }
 
 /// That the table has so many rows, as the session sees it.
 async fn has_rows(session: &mut dyn Connection, sql: &Sql, count: u32) {
-    holds(
-        session,
-        sql,
-        &format!("(SELECT count(*) FROM batch_conformance) = {count}"),
-    )
-    .await;
+    holds(session, sql, &format!("(SELECT count(*) FROM batch_conformance) = {count}")).await;
 }
 
 /// An INSERT of one row.
@@ -147,14 +131,10 @@ fn insert(id: u32) -> String {
 
 async fn applies_a_batch(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = with_table(adapter, sql).await;
-    let one = run(&mut *session, Scope::Atomic, &[insert(1)])
-        .await
-        .expect("one is applied");
+    let one = run(&mut *session, Scope::Atomic, &[insert(1)]).await.expect("one is applied");
     assert_eq!(one.rows, Some(1));
     let many: Vec<_> = (2..=1000).map(insert).collect();
-    let many = run(&mut *session, Scope::Atomic, &many)
-        .await
-        .expect("many are applied");
+    let many = run(&mut *session, Scope::Atomic, &many).await.expect("many are applied");
     assert_eq!(many.rows, Some(999));
     has_rows(&mut *session, sql, 1000).await;
     session.close().await;
@@ -166,19 +146,13 @@ async fn names_the_statement_at_fault(adapter: &dyn Adapter, sql: &Sql) {
         for (bad, at_start) in [
             ("SELECT no_such_column FROM batch_conformance;\n", false),
             ("nonsense 'äöü';\n", true),
-            (
-                "INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n",
-                false,
-            ),
+            ("INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n", false),
         ] {
             let statements = ["SELECT 'äöü' AS a;\n", "SELECT 1;\n", bad, "SELECT 2;\n"];
             let problem = run(&mut *session, scope, &statements).await.expect_err(bad);
             assert_eq!(problem.statement, Some(2), "{scope:?} {bad} {problem:?}");
             assert_eq!(problem.fault, Fault::Statement, "{problem:?}");
-            assert!(
-                problem.code.is_some() && !problem.outcome_unknown,
-                "{problem:?}"
-            );
+            assert!(problem.code.is_some() && !problem.outcome_unknown, "{problem:?}");
             if let (true, Some(offset)) = (at_start, problem.offset) {
                 let before = statements[0].len() + statements[1].len();
                 assert_eq!(offset as usize, before, "{scope:?} {problem:?}");
@@ -191,23 +165,13 @@ async fn names_the_statement_at_fault(adapter: &dyn Adapter, sql: &Sql) {
 
 async fn leaves_nothing_of_a_failing_batch(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = with_table(adapter, sql).await;
-    bare(&mut *session, &[&insert(2)])
-        .await
-        .expect("a row is there");
+    bare(&mut *session, &[&insert(2)]).await.expect("a row is there");
     let batch = [insert(1), insert(2), insert(3)];
-    let problem = run(&mut *session, Scope::Atomic, &batch)
-        .await
-        .expect_err("the row is there");
-    assert_eq!(
-        (problem.statement, problem.kept),
-        (Some(1), 0),
-        "{problem:?}"
-    );
+    let problem = run(&mut *session, Scope::Atomic, &batch).await.expect_err("the row is there");
+    assert_eq!((problem.statement, problem.kept), (Some(1), 0), "{problem:?}");
     has_rows(&mut *session, sql, 1).await;
     let batch = [insert(1), insert(3)];
-    run(&mut *session, Scope::Atomic, &batch)
-        .await
-        .expect("the session goes on");
+    run(&mut *session, Scope::Atomic, &batch).await.expect("the session goes on");
     has_rows(&mut *session, sql, 3).await;
     session.close().await;
 }
@@ -215,14 +179,8 @@ async fn leaves_nothing_of_a_failing_batch(adapter: &dyn Adapter, sql: &Sql) {
 async fn keeps_what_came_before_where_it_is_bare(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = with_table(adapter, sql).await;
     let batch = [insert(1), insert(2), insert(2), insert(3)];
-    let problem = run(&mut *session, Scope::Bare, &batch)
-        .await
-        .expect_err("a key comes twice");
-    assert_eq!(
-        (problem.statement, problem.kept),
-        (Some(2), 2),
-        "{problem:?}"
-    );
+    let problem = run(&mut *session, Scope::Bare, &batch).await.expect_err("a key comes twice");
+    assert_eq!((problem.statement, problem.kept), (Some(2), 2), "{problem:?}");
     has_rows(&mut *session, sql, 2).await;
     session.close().await;
 }
@@ -231,43 +189,24 @@ async fn spans_requests_with_a_scripts_transaction(adapter: &dyn Adapter, sql: &
     let mut session = with_table(adapter, sql).await;
     let begin = sql.begin;
     let scripted = Scope::Scripted;
-    run(&mut *session, scripted, &[begin, &insert(1)])
-        .await
-        .expect("it begins");
-    run(&mut *session, scripted, &[&insert(2)[..], "COMMIT;\n"])
-        .await
-        .expect("it ends");
+    run(&mut *session, scripted, &[begin, &insert(1)]).await.expect("it begins");
+    run(&mut *session, scripted, &[&insert(2)[..], "COMMIT;\n"]).await.expect("it ends");
     has_rows(&mut *session, sql, 2).await;
 
-    run(&mut *session, scripted, &[begin, &insert(3)])
-        .await
-        .expect("it begins");
+    run(&mut *session, scripted, &[begin, &insert(3)]).await.expect("it begins");
     session.rollback().await.expect("it is taken back");
     has_rows(&mut *session, sql, 2).await;
 
-    let script = [
-        begin,
-        &insert(3)[..],
-        "COMMIT;\n",
-        begin,
-        &insert(4),
-        "nonsense;\n",
-    ];
-    let problem = run(&mut *session, scripted, &script)
-        .await
-        .expect_err("that is nonsense");
+    let script = [begin, &insert(3)[..], "COMMIT;\n", begin, &insert(4), "nonsense;\n"];
+    let problem = run(&mut *session, scripted, &script).await.expect_err("that is nonsense");
     assert_eq!(problem.statement, Some(5), "{problem:?}");
     session.rollback().await.expect("it is taken back");
     // A database may refuse the whole text for its last word.
     assert!(matches!(problem.kept, 0 | 3), "{problem:?}");
     has_rows(&mut *session, sql, if problem.kept == 3 { 3 } else { 2 }).await;
 
-    run(&mut *session, scripted, &[begin, &insert(10)])
-        .await
-        .expect("it begins");
-    run(&mut *session, scripted, &["nonsense;\n"])
-        .await
-        .expect_err("that is nonsense");
+    run(&mut *session, scripted, &[begin, &insert(10)]).await.expect("it begins");
+    run(&mut *session, scripted, &["nonsense;\n"]).await.expect_err("that is nonsense");
     // What a COMMIT does then differs, but it must not look as if all was well if it was not.
     let committed = run(&mut *session, scripted, &["COMMIT;\n"]).await;
     session.rollback().await.expect("a rollback is harmless");
@@ -279,23 +218,15 @@ async fn spans_requests_with_a_scripts_transaction(adapter: &dyn Adapter, sql: &
 async fn spans_requests_with_a_transaction_of_its_own(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = with_table(adapter, sql).await;
     session.begin().await.expect("it begins");
-    run(&mut *session, Scope::Scripted, &[insert(1)])
-        .await
-        .expect("a row is added");
-    run(&mut *session, Scope::Scripted, &[insert(2)])
-        .await
-        .expect("a row is added");
+    run(&mut *session, Scope::Scripted, &[insert(1)]).await.expect("a row is added");
+    run(&mut *session, Scope::Scripted, &[insert(2)]).await.expect("a row is added");
     session.commit().await.expect("it is kept");
     has_rows(&mut *session, sql, 2).await;
     session.begin().await.expect("it begins");
-    run(&mut *session, Scope::Scripted, &[insert(3)])
-        .await
-        .expect("a row is added");
+    run(&mut *session, Scope::Scripted, &[insert(3)]).await.expect("a row is added");
     session.rollback().await.expect("it is taken back");
     has_rows(&mut *session, sql, 2).await;
-    run(&mut *session, Scope::Bare, &[insert(4)])
-        .await
-        .expect("a row is added");
+    run(&mut *session, Scope::Bare, &[insert(4)]).await.expect("a row is added");
     session.rollback().await.expect("a rollback is harmless");
     has_rows(&mut *session, sql, 3).await;
     session.close().await;
@@ -306,9 +237,7 @@ async fn takes_back_what_is_open_when_a_session_ends(adapter: &dyn Adapter, sql:
     for drops in [false, true] {
         let mut ended = session(adapter).await;
         let open = [sql.begin, &insert(1)];
-        run(&mut *ended, Scope::Scripted, &open)
-            .await
-            .expect("a row is added");
+        run(&mut *ended, Scope::Scripted, &open).await.expect("a row is added");
         if drops {
             drop(ended);
         } else {
@@ -316,12 +245,8 @@ async fn takes_back_what_is_open_when_a_session_ends(adapter: &dyn Adapter, sql:
         }
         // The server may see the end of a dropped session a moment later; this waits for it.
         let mut next = session(adapter).await;
-        bare(&mut *next, &[&insert(1)])
-            .await
-            .expect("the row is not there");
-        bare(&mut *next, &["DELETE FROM batch_conformance;\n"])
-            .await
-            .expect("it is deleted");
+        bare(&mut *next, &[&insert(1)]).await.expect("the row is not there");
+        bare(&mut *next, &["DELETE FROM batch_conformance;\n"]).await.expect("it is deleted");
         next.close().await;
     }
 }
@@ -330,9 +255,7 @@ async fn hands_on_no_settings(adapter: &dyn Adapter, sql: &Sql) {
     for drops in [false, true] {
         let mut first = session(adapter).await;
         holds(&mut *first, sql, sql.unset).await;
-        bare(&mut *first, &[sql.set])
-            .await
-            .expect("the setting is changed");
+        bare(&mut *first, &[sql.set]).await.expect("the setting is changed");
         holds(&mut *first, sql, &format!("NOT ({})", sql.unset)).await;
         if drops {
             drop(first);
@@ -347,13 +270,9 @@ async fn hands_on_no_settings(adapter: &dyn Adapter, sql: &Sql) {
 
 async fn does_not_gather_rows(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = session(adapter).await;
-    bare(&mut *session, &["SELECT 1;\n"])
-        .await
-        .expect("a row is given");
+    bare(&mut *session, &["SELECT 1;\n"]).await.expect("a row is given");
     let before = peak_bytes();
-    bare(&mut *session, &[sql.big_select])
-        .await
-        .expect("rows are given");
+    bare(&mut *session, &[sql.big_select]).await.expect("rows are given");
     if let (Some(before), Some(after)) = (before, peak_bytes()) {
         let grown = after.saturating_sub(before);
         assert!(grown < 150 << 20, "the process grew by {grown} bytes");
@@ -375,14 +294,10 @@ async fn passes_on_any_bytes(adapter: &dyn Adapter, sql: &Sql) {
     odd.extend(0x80..=0xff);
     odd.push(b'\n');
     let batch = [insert(1).into_bytes(), odd, insert(3).into_bytes()];
-    let effects = run(&mut *session, Scope::Atomic, &batch)
-        .await
-        .expect("they are passed on");
+    let effects = run(&mut *session, Scope::Atomic, &batch).await.expect("they are passed on");
     assert_eq!(effects.rows, Some(3));
     let again = [batch[1].clone(), insert(4).into_bytes()];
-    let problem = run(&mut *session, Scope::Atomic, &again)
-        .await
-        .expect_err("the key is there");
+    let problem = run(&mut *session, Scope::Atomic, &again).await.expect_err("the key is there");
     assert_eq!(problem.statement, Some(0));
     has_rows(&mut *session, sql, 3).await;
     session.close().await;
@@ -391,13 +306,8 @@ async fn passes_on_any_bytes(adapter: &dyn Adapter, sql: &Sql) {
 async fn cancels_what_runs(adapter: &dyn Adapter, sql: &Sql) {
     let mut session = with_table(adapter, sql).await;
     let cancel = session.cancel_handle().expect("it can be cancelled");
-    cancel
-        .cancel()
-        .await
-        .expect("nothing runs, and that is all right");
-    run(&mut *session, Scope::Bare, &[insert(9)])
-        .await
-        .expect("nothing was cancelled");
+    cancel.cancel().await.expect("nothing runs, and that is all right");
+    run(&mut *session, Scope::Bare, &[insert(9)]).await.expect("nothing was cancelled");
     let batch = [insert(1), sql.slow.to_owned(), insert(2)];
     let began = Instant::now();
     let (result, asked) = tokio::join!(run(&mut *session, Scope::Atomic, &batch), async {
@@ -405,17 +315,9 @@ async fn cancels_what_runs(adapter: &dyn Adapter, sql: &Sql) {
         cancel.cancel().await
     });
     asked.expect("the server can be asked");
-    assert!(
-        began.elapsed() < CANCEL_WITHIN,
-        "it took {:?}",
-        began.elapsed()
-    );
+    assert!(began.elapsed() < CANCEL_WITHIN, "it took {:?}", began.elapsed());
     let problem = result.expect_err("it was cancelled");
-    assert_eq!(
-        (problem.fault, problem.statement),
-        (Fault::Cancelled, Some(1)),
-        "{problem:?}"
-    );
+    assert_eq!((problem.fault, problem.statement), (Fault::Cancelled, Some(1)), "{problem:?}");
     has_rows(&mut *session, sql, 1).await;
     session.close().await;
 }
@@ -425,28 +327,19 @@ async fn is_of_no_use_after_a_request_was_left(adapter: &dyn Adapter, sql: &Sql)
     let cancel = left.cancel_handle();
     let slow = [sql.slow];
     let work = run(&mut *left, Scope::Bare, &slow);
-    tokio::time::timeout(Duration::from_millis(200), work)
-        .await
-        .expect_err("it is slow");
+    tokio::time::timeout(Duration::from_millis(200), work).await.expect_err("it is slow");
     if let Some(cancel) = cancel {
         cancel.cancel().await.expect("the server can be asked");
     }
     for problem in [
-        bare(&mut *left, &["SELECT 1;\n"])
-            .await
-            .expect_err("it was left"),
+        bare(&mut *left, &["SELECT 1;\n"]).await.expect_err("it was left"),
         left.begin().await.expect_err("it was left"),
     ] {
         assert_eq!(problem.fault, Fault::Connection);
-        assert_eq!(
-            problem.message,
-            "the session was left in the middle of a request"
-        );
+        assert_eq!(problem.message, "the session was left in the middle of a request");
     }
     left.close().await;
     let mut next = session(adapter).await;
-    bare(&mut *next, &["SELECT 1;\n"])
-        .await
-        .expect("another one works");
+    bare(&mut *next, &["SELECT 1;\n"]).await.expect("another one works");
     next.close().await;
 }

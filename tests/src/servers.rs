@@ -9,10 +9,7 @@ use std::env;
 /// If neither variable is set: a missing server is never a silent pass.
 #[must_use]
 pub fn postgres_url() -> Option<String> {
-    url(
-        "SQL_BATCHER_TEST_POSTGRES_URL",
-        "postgres://postgres@127.0.0.1:5432/test",
-    )
+    url("SQL_BATCHER_TEST_POSTGRES_URL", "postgres://postgres@127.0.0.1:5432/test")
 }
 
 /// As [`postgres_url`], for MySQL or MariaDB: `SQL_BATCHER_TEST_MYSQL_URL`.
@@ -21,10 +18,7 @@ pub fn postgres_url() -> Option<String> {
 /// As [`postgres_url`].
 #[must_use]
 pub fn mysql_url() -> Option<String> {
-    url(
-        "SQL_BATCHER_TEST_MYSQL_URL",
-        "mysql://root@127.0.0.1:3306/test",
-    )
+    url("SQL_BATCHER_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
 }
 
 fn url(variable: &str, example: &str) -> Option<String> {

@@ -3,14 +3,15 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sql_batcher::Splitter;
-use sql_batcher_core::{Batch, CopyPart, Dialect, Options, Outcome, Oversized, Scope, Transactions};
+use sql_batcher_core::{
+    Batch, CopyPart, Dialect, Options, Outcome, Oversized, Scope, Transactions,
+};
 use sql_batcher_tests::recorder::{Answer, Recorder, Run, applied, run};
 use sql_batcher_tests::scripts::{cut, dialect, options, script};
 
 fn case() -> impl Strategy<Value = (Options, String, Vec<usize>)> {
-    dialect().prop_flat_map(|dialect| {
-        (options(dialect), script(dialect, 30), vec(any::<usize>(), 0..8))
-    })
+    dialect()
+        .prop_flat_map(|dialect| (options(dialect), script(dialect, 30), vec(any::<usize>(), 0..8)))
 }
 
 fn whole(options: &Options, text: &str) -> Run {
@@ -162,7 +163,8 @@ fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
     let (mut applied, mut unknown, mut open) = (0, 0, 0);
     for (index, batch) in run.batches.iter().enumerate() {
         let outcome = answers.get(index).map(|answer| &answer.outcome);
-        let in_parts = matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last));
+        let in_parts =
+            matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last));
         let statements = if in_parts { 1 } else { batch.ends.len() as u64 };
         let decides = !matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle));
         match outcome {

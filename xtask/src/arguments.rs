@@ -80,9 +80,7 @@ fn cargo_options(words: &[String]) -> Result<CargoOptions, String> {
             "--skip-servers" => options.skip_servers = true,
             "--" => break,
             unknown => {
-                return Err(format!(
-                    "unknown argument `{unknown}` (those for cargo follow `--`)"
-                ));
+                return Err(format!("unknown argument `{unknown}` (those for cargo follow `--`)"));
             }
         }
     }
@@ -95,12 +93,7 @@ mod tests {
     use super::{CargoOptions, Task, parse};
 
     fn parsed(line: &str) -> Result<Task, String> {
-        parse(
-            &line
-                .split_whitespace()
-                .map(String::from)
-                .collect::<Vec<_>>(),
-        )
+        parse(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
     }
 
     #[test]
@@ -112,9 +105,7 @@ mod tests {
     fn what_follows_two_dashes_is_for_cargo_as_it_is() {
         let options = CargoOptions {
             skip_servers: true,
-            cargo_arguments: ["--test", "a", "--", "--skip-servers"]
-                .map(String::from)
-                .to_vec(),
+            cargo_arguments: ["--test", "a", "--", "--skip-servers"].map(String::from).to_vec(),
         };
         assert_eq!(
             parsed("test --skip-servers -- --test a -- --skip-servers"),
@@ -124,13 +115,7 @@ mod tests {
 
     #[test]
     fn unknown_words_are_refused_and_named() {
-        for line in [
-            "tset",
-            "demo --fast",
-            "test --fast",
-            "bench split",
-            "servers now",
-        ] {
+        for line in ["tset", "demo --fast", "test --fast", "bench split", "servers now"] {
             let message = parsed(line).expect_err(line);
             let word = line.split_whitespace().last().unwrap_or_default();
             assert!(message.contains(word), "{message}");

@@ -21,18 +21,9 @@ use crate::workspace::Workspace;
 /// If a server cannot be had, or the build fails.
 pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitCode> {
     toolchain::ensure_wasm_target()?;
-    let servers = if options.skip_servers {
-        None
-    } else {
-        Some(Servers::start()?)
-    };
+    let servers = if options.skip_servers { None } else { Some(Servers::start()?) };
 
-    let packages = [
-        "--package",
-        "sql-batcher",
-        "--package",
-        "sql-batcher-benches",
-    ];
+    let packages = ["--package", "sql-batcher", "--package", "sql-batcher-benches"];
     let mut build = workspace.cargo(&["build", "--release", "--bin", "sql-batcher"]);
     process::run(build.args(packages))?;
 

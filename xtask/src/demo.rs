@@ -26,8 +26,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
 
     announce(&format!("sql-batcher run --database {url} {SCRIPT}"));
     let mut load = Command::new(workspace.program("sql-batcher"));
-    load.args(["run", "--database", &url, SCRIPT])
-        .current_dir(&workspace.root);
+    load.args(["run", "--database", &url, SCRIPT]).current_dir(&workspace.root);
     process::run(&mut load)?;
 
     announce(&format!("{QUESTION};"));
@@ -48,8 +47,5 @@ fn fresh_database(workspace: &Workspace) -> Result<String> {
     fs::create_dir_all(&folder).map_err(cannot)?;
     File::create(&file).map_err(cannot)?;
     let shown = file.strip_prefix(&workspace.root).unwrap_or(&file);
-    Ok(format!(
-        "sqlite://{}",
-        shown.display().to_string().replace('\\', "/")
-    ))
+    Ok(format!("sqlite://{}", shown.display().to_string().replace('\\', "/")))
 }

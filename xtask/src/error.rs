@@ -16,18 +16,12 @@ pub(crate) struct Error {
 impl Error {
     /// An error that needs no more words than these.
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            source: None,
-        }
+        Self { message: message.into(), source: None }
     }
 
     /// What could not be done, and what the operating system says about it.
     pub(crate) fn io(message: impl Into<String>, source: io::Error) -> Self {
-        Self {
-            message: message.into(),
-            source: Some(source),
-        }
+        Self { message: message.into(), source: Some(source) }
     }
 }
 

@@ -25,10 +25,8 @@ use workspace::Workspace;
 const WRONG_USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let words: Vec<String> = env::args_os()
-        .skip(1)
-        .map(|word| word.to_string_lossy().into_owned())
-        .collect();
+    let words: Vec<String> =
+        env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned()).collect();
     let task = match arguments::parse(&words) {
         Ok(task) => task,
         Err(message) => {

@@ -36,9 +36,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
 ///
 /// If it cannot be started.
 pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
-    command
-        .status()
-        .map_err(|e| Error::io(format!("cannot start `{}`", line(command)), e))
+    command.status().map_err(|e| Error::io(format!("cannot start `{}`", line(command)), e))
 }
 
 /// Runs a command quietly and gives what it wrote to its standard output.
@@ -56,12 +54,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
         return Ok(text);
     }
     let said = text + &String::from_utf8_lossy(&output.stderr);
-    Err(Error::new(format!(
-        "`{}` failed ({}):\n{}",
-        line(command),
-        output.status,
-        tail(&said)
-    )))
+    Err(Error::new(format!("`{}` failed ({}):\n{}", line(command), output.status, tail(&said))))
 }
 
 /// The folders in which the shell looks for programs.
@@ -72,21 +65,14 @@ pub(crate) fn search_path() -> Vec<PathBuf> {
 /// The command as one would type it, but for quotes.
 fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    words
-        .map(|word| word.to_string_lossy())
-        .collect::<Vec<_>>()
-        .join(" ")
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }
 
 /// The last lines of a text, indented.
 fn tail(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let shown = &lines[lines.len().saturating_sub(TAIL_LINES)..];
-    shown
-        .iter()
-        .map(|line| format!("  | {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    shown.iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
 }
 
 /// What a server needs to start and to be stopped.
@@ -117,36 +103,20 @@ impl Running {
     ///
     /// If it cannot be started, or the folder cannot be written to.
     pub(crate) fn start(launch: Launch<'_>) -> Result<Self> {
-        let Launch {
-            name,
-            mut command,
-            stop_signal,
-            folder,
-        } = launch;
+        let Launch { name, mut command, stop_signal, folder } = launch;
         let log = folder.join("server.log");
         let file = |e| Error::io(format!("cannot write to {}", folder.display()), e);
         let output = File::create(&log).map_err(file)?;
         command.current_dir(folder).stdin(Stdio::null());
-        command
-            .stdout(output.try_clone().map_err(file)?)
-            .stderr(output);
+        command.stdout(output.try_clone().map_err(file)?).stderr(output);
         let child = command
             .spawn()
             .map_err(|e| Error::io(format!("cannot start `{}`", line(&command)), e))?;
         let pid_file = folder.join("server.pid");
-        let running = Self {
-            name,
-            stop_signal,
-            child,
-            log,
-            pid_file,
-        };
+        let running = Self { name, stop_signal, child, log, pid_file };
         // For the guard of the folder, should this program be killed.
-        fs::write(
-            &running.pid_file,
-            format!("{stop_signal} {}\n", running.child.id()),
-        )
-        .map_err(file)?;
+        fs::write(&running.pid_file, format!("{stop_signal} {}\n", running.child.id()))
+            .map_err(file)?;
         Ok(running)
     }
 
@@ -239,17 +209,9 @@ mod tests {
         let folder = env::temp_dir().join(format!("sql-batcher-xtask-{}", process::id()));
         fs::create_dir_all(&folder).expect("a temporary folder");
         let command = shell("echo port is taken >&2; exit 1");
-        let launch = Launch {
-            name: "Teapot",
-            command,
-            stop_signal: "TERM",
-            folder: &folder,
-        };
+        let launch = Launch { name: "Teapot", command, stop_signal: "TERM", folder: &folder };
         let mut server = Running::start(launch).expect("the shell starts");
-        let message = server
-            .wait_until(|| false)
-            .expect_err("it ends")
-            .to_string();
+        let message = server.wait_until(|| false).expect_err("it ends").to_string();
         drop(server);
         fs::remove_dir_all(&folder).expect("the folder is still there");
         assert!(message.contains("Teapot ended"), "{message}");

@@ -31,11 +31,7 @@ pub(crate) const PROGRAM: &str = "SQL_BATCHER_TEST_BIN";
 /// If a server cannot be had, the build fails, or a test was skipped that had its server.
 pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitCode> {
     toolchain::ensure_wasm_target()?;
-    let servers = if options.skip_servers {
-        None
-    } else {
-        Some(Servers::start()?)
-    };
+    let servers = if options.skip_servers { None } else { Some(Servers::start()?) };
     workspace.build()?;
 
     let skipped = SkippedTests::start(workspace)?;
@@ -44,9 +40,7 @@ pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitC
         cargo.arg("--workspace");
     }
     cargo.args(&options.cargo_arguments);
-    cargo
-        .env(PROGRAM, workspace.program("sql-batcher"))
-        .env(SKIPPED, &skipped.file);
+    cargo.env(PROGRAM, workspace.program("sql-batcher")).env(SKIPPED, &skipped.file);
     point_to_servers(&mut cargo, servers.as_ref());
     announce("cargo test");
     let status = process::status(&mut cargo)?;
@@ -101,11 +95,7 @@ fn print_untested(skipped: &BTreeSet<String>) {
 
 /// One indented line for each name.
 fn list(names: &BTreeSet<String>) -> String {
-    names
-        .iter()
-        .map(|name| format!("  {name}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    names.iter().map(|name| format!("  {name}")).collect::<Vec<_>>().join("\n")
 }
 
 /// The list that tests write themselves into when they are skipped.
@@ -125,11 +115,7 @@ impl SkippedTests {
     /// The names on the list.
     fn names(&self) -> BTreeSet<String> {
         let text = fs::read_to_string(&self.file).unwrap_or_default();
-        text.lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .map(String::from)
-            .collect()
+        text.lines().map(str::trim).filter(|l| !l.is_empty()).map(String::from).collect()
     }
 }
 
@@ -140,12 +126,7 @@ mod tests {
     #[test]
     fn only_arguments_for_cargo_itself_choose_packages() {
         let chooses = |line: &str| {
-            chooses_packages(
-                &line
-                    .split_whitespace()
-                    .map(String::from)
-                    .collect::<Vec<_>>(),
-            )
+            chooses_packages(&line.split_whitespace().map(String::from).collect::<Vec<_>>())
         };
         assert!(chooses("-p sql-batcher"));
         assert!(chooses("--package=sql-batcher --lib"));

@@ -24,10 +24,7 @@ pub(crate) fn ensure_wasm_target() -> Result<()> {
         if path.is_file() {
             return Ok(());
         }
-        return Err(Error::new(format!(
-            "{READY_MADE} names no file: {}",
-            path.display()
-        )));
+        return Err(Error::new(format!("{READY_MADE} names no file: {}", path.display())));
     }
     if is_installed()? {
         return Ok(());

@@ -30,13 +30,10 @@ impl Workspace {
             .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let program = env::current_exe().map_err(|e| Error::io("cannot find myself", e))?;
         match (package.parent(), program.parent()) {
-            (Some(root), Some(folder)) => Ok(Self {
-                root: root.to_path_buf(),
-                profile_folder: folder.to_path_buf(),
-            }),
-            _ => Err(Error::new(
-                "xtask must be started as `cargo xtask`, inside the workspace",
-            )),
+            (Some(root), Some(folder)) => {
+                Ok(Self { root: root.to_path_buf(), profile_folder: folder.to_path_buf() })
+            }
+            _ => Err(Error::new("xtask must be started as `cargo xtask`, inside the workspace")),
         }
     }
 
@@ -47,15 +44,12 @@ impl Workspace {
 
     /// A program or an example (`examples/query`) of the same profile as this one.
     pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.profile_folder
-            .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.profile_folder.join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// The program `name` as the release profile builds it.
     pub(crate) fn release_program(&self, name: &str) -> PathBuf {
-        self.target()
-            .join("release")
-            .join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.target().join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// `cargo ARGUMENTS` in the workspace, as if it had been started by hand: without the
@@ -87,14 +81,7 @@ impl Workspace {
     /// If the build fails; cargo has said why.
     pub(crate) fn build(&self) -> Result<()> {
         announce("building sql-batcher (the first time takes some minutes)");
-        let arguments = [
-            "build",
-            "--workspace",
-            "--bin",
-            "sql-batcher",
-            "--example",
-            "query",
-        ];
+        let arguments = ["build", "--workspace", "--bin", "sql-batcher", "--example", "query"];
         process::run(&mut self.cargo(&arguments))
     }
 }

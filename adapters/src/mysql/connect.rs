@@ -50,18 +50,11 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
             sqlx::Error::Configuration(inner) => inner.to_string(),
             other => other.to_string(),
         };
-        AdapterError::new(
-            Fault::Options,
-            format!("the database url cannot be read: {said}"),
-        )
+        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
     })?;
     let asks = |names: &[&str]| url.query_pairs().any(|(key, _)| names.contains(&&*key));
     let names = asks(&["charset", "collation"]);
-    let options = if asks(&["timezone", "time-zone"]) {
-        options
-    } else {
-        options.timezone(None)
-    };
+    let options = if asks(&["timezone", "time-zone"]) { options } else { options.timezone(None) };
     Ok(options
         .pipes_as_concat(false)
         .no_engine_substitution(false)
@@ -91,14 +84,8 @@ pub(super) async fn capabilities(
     let row = connection.fetch_one(sqlx::raw_sql(sql)).await?;
     let version: String = row.try_get(0)?;
     let packet: String = row.try_get(1)?;
-    let packet: u64 = packet
-        .parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-    let system = if version.contains("MariaDB") {
-        "MariaDB"
-    } else {
-        "MySQL"
-    };
+    let packet: u64 = packet.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+    let system = if version.contains("MariaDB") { "MariaDB" } else { "MySQL" };
     let number = version.split('-').next().unwrap_or_default();
     Ok(Capabilities {
         server: format!("{system} {number}"),
@@ -122,9 +109,7 @@ pub(super) async fn apply(connection: &mut MySqlConnection, own: bool) -> Result
     }
     let sql = "SELECT CAST(connection_id() AS CHAR)";
     let thread: String = connection.fetch_one(sqlx::raw_sql(sql)).await?.try_get(0)?;
-    thread
-        .parse()
-        .map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    thread.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
 /// Cancels what a session runs, through a connection of its own.
@@ -142,9 +127,7 @@ impl Cancel for Stop {
         let ask = async {
             let mut connection = self.options.connect().await?;
             let sql = format!("KILL QUERY {}", self.thread);
-            connection
-                .execute(sqlx::raw_sql(AssertSqlSafe(sql)))
-                .await?;
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
             connection.close().await
         };
         within(self.limit, ask)

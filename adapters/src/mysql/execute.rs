@@ -42,10 +42,7 @@ enum Link {
 
 impl Session {
     pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
-        Self {
-            link: Link::Ready(lease),
-            cancel,
-        }
+        Self { link: Link::Ready(lease), cancel }
     }
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
@@ -69,11 +66,7 @@ impl Session {
             self.link = Link::Ready(lease);
             return Ok(());
         };
-        self.link = if is_lost(&error) {
-            Link::Lost
-        } else {
-            Link::Ready(lease)
-        };
+        self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         Err(problem(error))
     }
 }
@@ -82,10 +75,7 @@ impl Session {
 impl Connection for Session {
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
         if request.copy.is_some() {
-            return Err(Problem::new(
-                Fault::Unsupported,
-                "the database has no COPY … FROM stdin",
-            ));
+            return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
         }
         let body = Body::of(&request)?;
         let mut lease = self.take()?;
@@ -103,11 +93,7 @@ impl Connection for Session {
                 Ok(Effects { rows: Some(rows) })
             }
             Err(failed) => {
-                self.link = if failed.lost {
-                    Link::Lost
-                } else {
-                    Link::Ready(lease)
-                };
+                self.link = if failed.lost { Link::Lost } else { Link::Ready(lease) };
                 let mut problem = failed.problem;
                 let completed = problem.statement.unwrap_or(0);
                 problem.kept = match request.scope {
@@ -132,16 +118,9 @@ impl Connection for Session {
             self.link = Link::Ready(lease);
             return self.command(RESTORE).await.map_err(known);
         };
-        self.link = if is_lost(&error) {
-            Link::Lost
-        } else {
-            Link::Ready(lease)
-        };
+        self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         let outcome_unknown = commit_is_unknown(&error);
-        Err(Problem {
-            outcome_unknown,
-            ..problem(error)
-        })
+        Err(Problem { outcome_unknown, ..problem(error) })
     }
 
     async fn rollback(&mut self) -> Result<(), Problem> {

@@ -53,19 +53,12 @@ impl MySql {
         let options = connect::options(url)?;
         let target = connect::target(&options);
         let unavailable = |why| target.unavailable(why, problem::classify_connect);
-        let (sessions, mut connection) = Sessions::open(options, pool.clone())
-            .await
-            .map_err(unavailable)?;
+        let (sessions, mut connection) =
+            Sessions::open(options, pool.clone()).await.map_err(unavailable)?;
         let read = connect::capabilities(&mut connection);
-        let capabilities = within(pool.connect_timeout, read)
-            .await
-            .map_err(unavailable)?;
+        let capabilities = within(pool.connect_timeout, read).await.map_err(unavailable)?;
         sessions.keep(connection).await;
-        Ok(Self {
-            capabilities,
-            sessions,
-            target,
-        })
+        Ok(Self { capabilities, sessions, target })
     }
 
     /// Uses a pool that somebody else owns. Its sessions are taken as its own hooks make them:
@@ -80,18 +73,9 @@ impl MySql {
             let mut connection = pool.acquire().await?;
             connect::capabilities(&mut connection).await
         };
-        let mut capabilities = read
-            .await
-            .map_err(Unavailable::Refused)
-            .map_err(unavailable)?;
-        capabilities
-            .notes
-            .push("SQL mode and time zone are those of the given pool".to_owned());
-        Ok(Self {
-            capabilities,
-            sessions: Sessions::Given(pool),
-            target,
-        })
+        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        capabilities.notes.push("SQL mode and time zone are those of the given pool".to_owned());
+        Ok(Self { capabilities, sessions: Sessions::Given(pool), target })
     }
 }
 
@@ -106,9 +90,7 @@ impl Adapter for MySql {
         let mut lease = self.sessions.take().await.map_err(unavailable)?;
         let own = matches!(self.sessions, Sessions::Own(_));
         let apply = connect::apply(&mut lease, own);
-        let thread = within(self.sessions.connect_timeout(), apply)
-            .await
-            .map_err(unavailable)?;
+        let thread = within(self.sessions.connect_timeout(), apply).await.map_err(unavailable)?;
         let cancel = connect::Stop {
             options: self.sessions.options(),
             thread,

@@ -52,11 +52,7 @@ pub(super) fn classify(error: &Error) -> (Fault, Option<String>, String) {
         Error::Database(_) => match server_error(error) {
             Some(server) => {
                 let number = server.number();
-                (
-                    fault_of(number),
-                    Some(number.to_string()),
-                    server.message().to_owned(),
-                )
+                (fault_of(number), Some(number.to_string()), server.message().to_owned())
             }
             None => (Fault::Statement, None, error.to_string()),
         },
@@ -77,17 +73,12 @@ pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String)
 }
 
 fn fault_of(number: u16) -> Fault {
-    FAULTS
-        .iter()
-        .find(|(code, _)| *code == number)
-        .map_or(Fault::Statement, |(_, fault)| *fault)
+    FAULTS.iter().find(|(code, _)| *code == number).map_or(Fault::Statement, |(_, fault)| *fault)
 }
 
 /// The server's own error, where it is one.
 fn server_error(error: &Error) -> Option<&MySqlDatabaseError> {
-    error
-        .as_database_error()?
-        .try_downcast_ref::<MySqlDatabaseError>()
+    error.as_database_error()?.try_downcast_ref::<MySqlDatabaseError>()
 }
 
 /// Whether the session is of no use after this.
@@ -137,10 +128,7 @@ mod tests {
     #[test]
     fn each_number_stands_once() {
         for (at, (number, _)) in FAULTS.iter().enumerate() {
-            assert!(
-                FAULTS[at + 1..].iter().all(|(other, _)| other > number),
-                "{number}"
-            );
+            assert!(FAULTS[at + 1..].iter().all(|(other, _)| other > number), "{number}");
         }
     }
 }

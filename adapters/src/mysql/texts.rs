@@ -49,13 +49,7 @@ impl Failed {
     fn at(error: sqlx::Error, statement: u32) -> Self {
         let lost = is_lost(&error);
         let statement = Some(statement);
-        Self {
-            problem: Problem {
-                statement,
-                ..problem(error)
-            },
-            lost,
-        }
+        Self { problem: Problem { statement, ..problem(error) }, lost }
     }
 }
 
@@ -79,11 +73,7 @@ pub(super) async fn in_transaction(
     text: &str,
 ) -> Result<u64, Failed> {
     // The last statement of a file may have no separator, and an empty statement is an error.
-    let separator = if text.trim_ascii_end().ends_with(';') {
-        ""
-    } else {
-        "\n;"
-    };
+    let separator = if text.trim_ascii_end().ends_with(';') { "" } else { "\n;" };
     let ran = run(connection, &format!("{OPEN}{text}{separator}{KEEP}")).await;
     let Some(error) = ran.error else {
         return Ok(ran.rows);
@@ -92,10 +82,7 @@ pub(super) async fn in_transaction(
     let completed = ran.results.saturating_sub(1);
     if completed > body.count() {
         // Only giving back the setting failed, after the commit: the session is of no use.
-        return Err(Failed {
-            lost: true,
-            ..after_commit(error)
-        });
+        return Err(Failed { lost: true, ..after_commit(error) });
     }
     let committing = completed == body.count();
     let unknown = committing && commit_is_unknown(&error);
@@ -109,13 +96,7 @@ pub(super) async fn in_transaction(
 
 /// Committed, but then the session broke.
 fn after_commit(error: sqlx::Error) -> Failed {
-    Failed {
-        problem: Problem {
-            outcome_unknown: true,
-            ..problem(error)
-        },
-        lost: true,
-    }
+    Failed { problem: Problem { outcome_unknown: true, ..problem(error) }, lost: true }
 }
 
 /// Statement by statement.
@@ -139,11 +120,7 @@ pub(super) async fn one_by_one(
         let Some(error) = ran.error else { continue };
         let mut failed = Failed::at(error, index);
         failed.problem.offset = body.text().is_err().then_some(start);
-        return Err(if own_transaction {
-            take_back(connection, failed).await
-        } else {
-            failed
-        });
+        return Err(if own_transaction { take_back(connection, failed).await } else { failed });
     }
     if !own_transaction {
         return Ok(rows);
@@ -152,13 +129,7 @@ pub(super) async fn one_by_one(
     if let Some(error) = ran.error {
         let outcome_unknown = commit_is_unknown(&error);
         let lost = is_lost(&error);
-        let failed = Failed {
-            problem: Problem {
-                outcome_unknown,
-                ..problem(error)
-            },
-            lost,
-        };
+        let failed = Failed { problem: Problem { outcome_unknown, ..problem(error) }, lost };
         return Err(take_back(connection, failed).await);
     }
     match run(connection, RESTORE).await.error {
@@ -174,10 +145,7 @@ async fn take_back(connection: &mut MySqlConnection, mut failed: Failed) -> Fail
     }
     let ran = run(connection, TAKE_BACK).await;
     if ran.error.is_none() && left_changes(connection).await {
-        failed
-            .problem
-            .message
-            .push_str("; changes of tables without transactions stay applied");
+        failed.problem.message.push_str("; changes of tables without transactions stay applied");
         failed.problem.outcome_unknown = true;
     }
     let restored = ran.error.is_none() && run(connection, RESTORE).await.error.is_none();
@@ -190,8 +158,7 @@ async fn take_back(connection: &mut MySqlConnection, mut failed: Failed) -> Fail
 async fn left_changes(connection: &mut MySqlConnection) -> bool {
     let warnings = sqlx::raw_sql("SHOW WARNINGS").fetch_all(connection).await;
     warnings.is_ok_and(|rows| {
-        rows.iter()
-            .any(|row| matches!(row.try_get_unchecked(1), Ok(NOT_TAKEN_BACK)))
+        rows.iter().any(|row| matches!(row.try_get_unchecked(1), Ok(NOT_TAKEN_BACK)))
     })
 }
 
@@ -203,10 +170,7 @@ async fn run_bytes(connection: &mut MySqlConnection, statement: &[u8]) -> Ran {
         .bind(without_separator(statement))
         .execute(&mut *connection);
     if let Err(error) = bind.await {
-        return Ran {
-            error: Some(error),
-            ..Ran::default()
-        };
+        return Ran { error: Some(error), ..Ran::default() };
     }
     let prepared = run(connection, PREPARE).await;
     if prepared.error.is_some() {
@@ -218,10 +182,7 @@ async fn run_bytes(connection: &mut MySqlConnection, statement: &[u8]) -> Ran {
         return ran;
     }
     let forgot = run(connection, FORGET).await;
-    Ran {
-        error: ran.error.or(forgot.error),
-        ..ran
-    }
+    Ran { error: ran.error.or(forgot.error), ..ran }
 }
 
 /// Sends a text and reads all its results; rows are dropped as they come.
@@ -253,16 +214,10 @@ fn without_separator(statement: &[u8]) -> &[u8] {
 /// Whether each statement gives one result, so that results count statements. A stored program
 /// gives as many as it likes: `CALL`, `EXECUTE`, and the compound statements of MariaDB.
 pub(super) fn answers_once_each(body: Body<'_>) -> bool {
-    const SEVERAL: &[&str] = &[
-        "CALL", "EXECUTE", "IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR",
-    ];
+    const SEVERAL: &[&str] = &["CALL", "EXECUTE", "IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR"];
     let several = |statement: &[u8]| {
         let word = first_word(statement);
-        let compound = || {
-            statement
-                .windows(6)
-                .any(|part| part.eq_ignore_ascii_case(b"ATOMIC"))
-        };
+        let compound = || statement.windows(6).any(|part| part.eq_ignore_ascii_case(b"ATOMIC"));
         SEVERAL.contains(&word.as_str()) || (word == "BEGIN" && compound())
     };
     body.count() == 1 || !body.statements().any(|(_, statement)| several(statement))

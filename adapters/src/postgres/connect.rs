@@ -45,10 +45,7 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
             sqlx::Error::Configuration(inner) => inner.to_string(),
             other => other.to_string(),
         };
-        AdapterError::new(
-            Fault::Options,
-            format!("the database url cannot be read: {said}"),
-        )
+        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
     })?;
     let options = match options.get_application_name() {
         Some(_) => options,
@@ -68,12 +65,7 @@ pub(super) fn target(options: &Options) -> Target {
         system: "postgresql",
         place,
         user: options.get_username().to_owned(),
-        database: Some(
-            options
-                .get_database()
-                .unwrap_or(options.get_username())
-                .to_owned(),
-        ),
+        database: Some(options.get_database().unwrap_or(options.get_username()).to_owned()),
     }
 }
 
@@ -81,9 +73,7 @@ pub(super) fn target(options: &Options) -> Target {
 pub(super) async fn capabilities(
     connection: &mut PgConnection,
 ) -> Result<Capabilities, sqlx::Error> {
-    let row = connection
-        .fetch_one(sqlx::raw_sql("SHOW server_version"))
-        .await?;
+    let row = connection.fetch_one(sqlx::raw_sql("SHOW server_version")).await?;
     let version: String = row.try_get(0)?;
     let version = version.split(' ').next().unwrap_or_default();
     Ok(Capabilities {
@@ -142,11 +132,6 @@ mod tests {
     #[test]
     fn an_unknown_option_is_refused_by_name() {
         let error = options("postgres://u@h/d?pasword=x").unwrap_err();
-        assert!(
-            error
-                .message
-                .starts_with("unknown option \"pasword\" in the url"),
-            "{error}"
-        );
+        assert!(error.message.starts_with("unknown option \"pasword\" in the url"), "{error}");
     }
 }

@@ -47,11 +47,7 @@ impl Copying {
         let (ready, started) = oneshot::channel();
         let task = tokio::spawn(pump(lease, statement, receiver, ready));
         let started = started.await.is_ok();
-        Self {
-            parts,
-            task,
-            started,
-        }
+        Self { parts, task, started }
     }
 
     /// Hands on data; false where the copy has ended before.
@@ -95,10 +91,7 @@ async fn pump(
     ready: oneshot::Sender<()>,
 ) -> Ended {
     let (done, usable) = block(&mut lease, &statement, parts, ready).await;
-    Ended {
-        lease: usable.then_some(lease),
-        done,
-    }
+    Ended { lease: usable.then_some(lease), done }
 }
 
 /// Runs the block; says what came of it, and whether the connection can still be used.
@@ -111,13 +104,7 @@ async fn block(
     let mut copy = match connection.copy_in_raw(statement).await {
         Ok(copy) => copy,
         Err(error) => {
-            return (
-                Err(Failed {
-                    error,
-                    finishing: false,
-                }),
-                true,
-            );
+            return (Err(Failed { error, finishing: false }), true);
         }
     };
     // Nobody may be waiting any more; the channel of the parts says so too.
@@ -126,24 +113,12 @@ async fn block(
         match parts.recv().await {
             Some(Part::Data(data)) => {
                 if let Err(error) = copy.send(data).await {
-                    return (
-                        Err(Failed {
-                            error,
-                            finishing: false,
-                        }),
-                        false,
-                    );
+                    return (Err(Failed { error, finishing: false }), false);
                 }
             }
             Some(Part::Done) => {
                 let done = copy.finish().await;
-                return (
-                    done.map_err(|error| Failed {
-                        error,
-                        finishing: true,
-                    }),
-                    true,
-                );
+                return (done.map_err(|error| Failed { error, finishing: true }), true);
             }
             None => {
                 // Anything but the expected refusal leaves unread answers behind.

@@ -49,11 +49,7 @@ struct Ran {
 
 impl Session {
     pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
-        Self {
-            link: Link::Ready(lease),
-            cancel,
-            aborted: false,
-        }
+        Self { link: Link::Ready(lease), cancel, aborted: false }
     }
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
@@ -63,10 +59,7 @@ impl Session {
             Link::Ready(lease) => Ok(lease),
             Link::Copying(copying) => {
                 self.link = Link::Copying(copying);
-                Err(Problem::new(
-                    Fault::Unsupported,
-                    "a copy block is under way",
-                ))
+                Err(Problem::new(Fault::Unsupported, "a copy block is under way"))
             }
             Link::Busy => Err(Problem::left()),
             Link::Lost => {
@@ -94,24 +87,17 @@ impl Session {
             if scope == Scope::Scripted {
                 self.aborted = false;
             }
-            return Ok(Effects {
-                rows: Some(ran.rows),
-            });
+            return Ok(Effects { rows: Some(ran.rows) });
         };
         self.put(lease, Some(&error));
         // The last completion is sent after the commit, so what comes later changes nothing.
         if scope == Scope::Atomic && ran.completed >= body.count() {
-            return Ok(Effects {
-                rows: Some(ran.rows),
-            });
+            return Ok(Effects { rows: Some(ran.rows) });
         }
         let mut problem = problem(error, text);
         let counted = ran.completed.min(body.count() - 1);
-        problem.statement = Some(
-            problem
-                .offset
-                .map_or(counted, |offset| body.statement_at(offset)),
-        );
+        problem.statement =
+            Some(problem.offset.map_or(counted, |offset| body.statement_at(offset)));
         if scope == Scope::Scripted {
             problem.kept = kept(body, ran.completed);
             self.look_at_transaction().await;
@@ -170,11 +156,7 @@ impl Session {
     async fn look_at_transaction(&mut self) {
         let Ok(mut lease) = self.take() else { return };
         let ran = run(&mut lease, "SELECT 1").await;
-        let code = ran
-            .error
-            .as_ref()
-            .and_then(server_error)
-            .map(|server| server.code());
+        let code = ran.error.as_ref().and_then(server_error).map(|server| server.code());
         self.aborted = code == Some(IN_FAILED_TRANSACTION);
         self.put(lease, ran.error.as_ref());
     }
@@ -334,11 +316,7 @@ fn known(mut problem: Problem) -> Problem {
 
 /// Sends a text as one query and reads all its answers; rows are dropped as they come.
 async fn run(connection: &mut PgConnection, text: &str) -> Ran {
-    let mut ran = Ran {
-        completed: 0,
-        rows: 0,
-        error: None,
-    };
+    let mut ran = Ran { completed: 0, rows: 0, error: None };
     let mut answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
     loop {
         match answers.try_next().await {

@@ -57,29 +57,19 @@ impl Postgres {
         let options = connect::options(url)?;
         let target = connect::target(&options);
         let unavailable = |why| target.unavailable(why, problem::classify_connect);
-        let (sessions, mut connection) = Sessions::open(options, pool.clone())
-            .await
-            .map_err(unavailable)?;
+        let (sessions, mut connection) =
+            Sessions::open(options, pool.clone()).await.map_err(unavailable)?;
         let read = async {
             let mut capabilities = connect::capabilities(&mut connection).await?;
-            let settings = settings::of_server(
-                &mut connection,
-                &sessions.options(),
-                &mut capabilities.notes,
-            )
-            .await?;
+            let settings =
+                settings::of_server(&mut connection, &sessions.options(), &mut capabilities.notes)
+                    .await?;
             Ok((capabilities, settings))
         };
-        let (capabilities, settings) = within(pool.connect_timeout, read)
-            .await
-            .map_err(unavailable)?;
+        let (capabilities, settings) =
+            within(pool.connect_timeout, read).await.map_err(unavailable)?;
         sessions.keep(connection).await;
-        Ok(Self {
-            capabilities,
-            sessions,
-            settings,
-            target,
-        })
+        Ok(Self { capabilities, sessions, settings, target })
     }
 
     /// Uses a pool that somebody else owns. Its sessions are taken as its own hooks make them:
@@ -95,13 +85,8 @@ impl Postgres {
             let mut connection = pool.acquire().await?;
             connect::capabilities(&mut connection).await
         };
-        let mut capabilities = read
-            .await
-            .map_err(Unavailable::Refused)
-            .map_err(unavailable)?;
-        capabilities
-            .notes
-            .push("time zone and date style are those of the given pool".to_owned());
+        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        capabilities.notes.push("time zone and date style are those of the given pool".to_owned());
         Ok(Self {
             capabilities,
             sessions: Sessions::Given(pool),
@@ -121,9 +106,7 @@ impl Adapter for Postgres {
         let unavailable = |why| self.target.unavailable(why, problem::classify_connect);
         let mut lease = self.sessions.take().await.map_err(unavailable)?;
         let apply = settings::apply(&mut lease, &self.settings);
-        let process = within(self.sessions.connect_timeout(), apply)
-            .await
-            .map_err(unavailable)?;
+        let process = within(self.sessions.connect_timeout(), apply).await.map_err(unavailable)?;
         let cancel = connect::Stop {
             options: self.sessions.options(),
             process,

@@ -79,9 +79,7 @@ fn fault_of(server: &PgDatabaseError) -> Fault {
 
 /// The server's own error, where it is one.
 pub(super) fn server_error(error: &Error) -> Option<&PgDatabaseError> {
-    error
-        .as_database_error()?
-        .try_downcast_ref::<PgDatabaseError>()
+    error.as_database_error()?.try_downcast_ref::<PgDatabaseError>()
 }
 
 /// Whether the session is of no use after this.

@@ -52,10 +52,7 @@ pub(super) async fn of_server(
         ));
     }
     let mut values = values.into_iter();
-    Ok(Settings {
-        time_zone: values.next().flatten(),
-        date_style: values.next().flatten(),
-    })
+    Ok(Settings { time_zone: values.next().flatten(), date_style: values.next().flatten() })
 }
 
 /// Makes a new session as it should be, and says the number of its process.
@@ -64,21 +61,12 @@ pub(super) async fn apply(
     settings: &Settings,
 ) -> Result<i32, sqlx::Error> {
     let mut sql = "SELECT pg_catalog.pg_backend_pid()".to_owned();
-    for (name, value) in [
-        ("TimeZone", &settings.time_zone),
-        ("DateStyle", &settings.date_style),
-    ] {
+    for (name, value) in [("TimeZone", &settings.time_zone), ("DateStyle", &settings.date_style)] {
         if let Some(value) = value {
-            sql.push_str(&format!(
-                ", pg_catalog.set_config('{name}', {}, false)",
-                literal(value)
-            ));
+            sql.push_str(&format!(", pg_catalog.set_config('{name}', {}, false)", literal(value)));
         }
     }
-    connection
-        .fetch_one(sqlx::raw_sql(AssertSqlSafe(sql)))
-        .await?
-        .try_get(0)
+    connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await?.try_get(0)
 }
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` says.
@@ -116,9 +104,7 @@ fn command_line(options: &str) -> Vec<(String, String)> {
             Some(setting) => Some(setting.to_owned()),
             None => None,
         };
-        if let Some((name, value)) = setting
-            .as_deref()
-            .and_then(|setting| setting.split_once('='))
+        if let Some((name, value)) = setting.as_deref().and_then(|setting| setting.split_once('='))
         {
             settings.push((name.replace('-', "_"), value.to_owned()));
         }
@@ -191,15 +177,8 @@ mod tests {
     #[test]
     fn settings_on_the_command_line_are_read_as_the_server_reads_them() {
         let read = command_line(r"-c TimeZone=Asia/Tokyo --DateStyle=SQL,\ DMY -cgeqo=off -x y=1");
-        let expected = [
-            ("TimeZone", "Asia/Tokyo"),
-            ("DateStyle", "SQL, DMY"),
-            ("geqo", "off"),
-        ];
-        assert_eq!(
-            read,
-            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
-        );
+        let expected = [("TimeZone", "Asia/Tokyo"), ("DateStyle", "SQL, DMY"), ("geqo", "off")];
+        assert_eq!(read, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(last_of(&read, "timezone").as_deref(), Some("Asia/Tokyo"));
         assert!(command_line("").is_empty());
         assert!(command_line("-c").is_empty());

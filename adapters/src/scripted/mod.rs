@@ -168,11 +168,7 @@ impl Scripted {
     /// How many requests came so far.
     #[must_use]
     pub fn requests(&self) -> usize {
-        self.state()
-            .log
-            .iter()
-            .filter(|event| matches!(event, Event::Executed { .. }))
-            .count()
+        self.state().log.iter().filter(|event| matches!(event, Event::Executed { .. })).count()
     }
 
     /// The statements that are applied now, in order, each as it came; a copy block is one.

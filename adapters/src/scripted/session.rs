@@ -144,17 +144,13 @@ impl Connection for Session {
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
-        self.log(Event::Begun {
-            session: self.session,
-        });
+        self.log(Event::Begun { session: self.session });
         self.open = Some(Vec::new());
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
-        self.log(Event::Committed {
-            session: self.session,
-        });
+        self.log(Event::Committed { session: self.session });
         let answer = self.database.state().commits.pop_front();
         match answer {
             None | Some(Answer::Applies(_)) => {
@@ -183,9 +179,7 @@ impl Connection for Session {
         if self.busy {
             return Err(Problem::left());
         }
-        self.log(Event::RolledBack {
-            session: self.session,
-        });
+        self.log(Event::RolledBack { session: self.session });
         self.open = None;
         self.copy = None;
         Ok(())
@@ -209,10 +203,7 @@ impl Connection for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.log(Event::Ended {
-            session: self.session,
-            closed: self.closed,
-        });
+        self.log(Event::Ended { session: self.session, closed: self.closed });
     }
 }
 
@@ -225,9 +216,7 @@ struct Stop {
 #[async_trait]
 impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
-        self.database.state().log.push(Event::Cancelled {
-            session: self.session,
-        });
+        self.database.state().log.push(Event::Cancelled { session: self.session });
         self.stop.notify_waiters();
         Ok(())
     }
@@ -235,7 +224,5 @@ impl Cancel for Stop {
 
 /// `ROLLBACK TO a_savepoint` ends no transaction.
 fn mentions_to(statement: &str) -> bool {
-    statement
-        .split_ascii_whitespace()
-        .any(|word| word.eq_ignore_ascii_case("to"))
+    statement.split_ascii_whitespace().any(|word| word.eq_ignore_ascii_case("to"))
 }

@@ -17,14 +17,7 @@ fn text(body: &[u8], scope: Scope) -> (Vec<u8>, Vec<u32>, Scope) {
 
 async fn run(session: &mut dyn Connection, body: &str, scope: Scope) -> Result<Effects, Problem> {
     let (body, ends, scope) = text(body.as_bytes(), scope);
-    session
-        .execute(Request {
-            body: &body,
-            ends: &ends,
-            scope,
-            copy: None,
-        })
-        .await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
 }
 
 #[tokio::test]
@@ -41,10 +34,7 @@ async fn an_atomic_request_that_fails_applies_nothing() {
 #[tokio::test]
 async fn a_bare_request_that_fails_applies_what_is_kept() {
     let database = Scripted::new();
-    let problem = Problem {
-        kept: 1,
-        ..Problem::new(Fault::Statement, "no")
-    };
+    let problem = Problem { kept: 1, ..Problem::new(Fault::Statement, "no") };
     database.answer(Answer::Fails(problem));
     let mut session = database.acquire().await.unwrap();
     run(&mut *session, "a;b;c;", Scope::Bare).await.unwrap_err();
@@ -55,23 +45,13 @@ async fn a_bare_request_that_fails_applies_what_is_kept() {
 async fn a_scripts_transaction_spans_requests_until_it_ends() {
     let database = Scripted::new();
     let mut session = database.acquire().await.unwrap();
-    run(&mut *session, "BEGIN;a;", Scope::Scripted)
-        .await
-        .unwrap();
+    run(&mut *session, "BEGIN;a;", Scope::Scripted).await.unwrap();
     run(&mut *session, "b;", Scope::Scripted).await.unwrap();
     assert!(database.applied().is_empty());
-    run(&mut *session, "COMMIT;begin;c;", Scope::Scripted)
-        .await
-        .unwrap();
+    run(&mut *session, "COMMIT;begin;c;", Scope::Scripted).await.unwrap();
     drop(session);
     assert_eq!(database.applied(), ["a;", "b;"]);
-    assert_eq!(
-        database.log().last(),
-        Some(&Event::Ended {
-            session: 0,
-            closed: false
-        })
-    );
+    assert_eq!(database.log().last(), Some(&Event::Ended { session: 0, closed: false }));
 }
 
 #[tokio::test]
@@ -94,16 +74,9 @@ async fn a_session_that_was_left_in_a_request_is_of_no_use() {
     database.answer_after(Duration::from_secs(9), Answer::Applies(Effects::default()));
     let mut session = database.acquire().await.unwrap();
     let late = run(&mut *session, "a;", Scope::Atomic);
-    assert!(
-        tokio::time::timeout(Duration::from_secs(1), late)
-            .await
-            .is_err()
-    );
+    assert!(tokio::time::timeout(Duration::from_secs(1), late).await.is_err());
     let problem = run(&mut *session, "b;", Scope::Atomic).await.unwrap_err();
-    assert_eq!(
-        problem.message,
-        "the session was left in the middle of a request"
-    );
+    assert_eq!(problem.message, "the session was left in the middle of a request");
     assert!(database.applied().is_empty());
 }
 
@@ -117,18 +90,9 @@ async fn the_parts_of_a_copy_are_applied_as_one() {
         scope: Scope::Atomic,
         copy: Some(part),
     };
-    session
-        .execute(part(b"COPY t;1\n", &[7], CopyPart::First))
-        .await
-        .unwrap();
-    session
-        .execute(part(b"2\n", &[], CopyPart::Middle))
-        .await
-        .unwrap();
+    session.execute(part(b"COPY t;1\n", &[7], CopyPart::First)).await.unwrap();
+    session.execute(part(b"2\n", &[], CopyPart::Middle)).await.unwrap();
     assert!(database.applied().is_empty());
-    session
-        .execute(part(b"3\n", &[], CopyPart::Last))
-        .await
-        .unwrap();
+    session.execute(part(b"3\n", &[], CopyPart::Last)).await.unwrap();
     assert_eq!(database.applied(), ["COPY t;1\n2\n3\n"]);
 }

@@ -58,11 +58,7 @@ pub(super) fn target(options: &SqliteConnectOptions) -> Target {
     let in_memory = place.starts_with("file:sqlx-in-memory-");
     Target {
         system: "sqlite",
-        place: if in_memory {
-            ":memory:".to_owned()
-        } else {
-            place
-        },
+        place: if in_memory { ":memory:".to_owned() } else { place },
         user: String::new(),
         database: None,
     }
@@ -75,9 +71,7 @@ pub(super) async fn capabilities(
     let mut locked = connection.lock_handle().await?;
     let mut database = Database::of(&mut locked);
     // Opening a file does not read it; this does.
-    database
-        .run(b"PRAGMA schema_version")
-        .map_err(|failure| failure.into_driver_error())?;
+    database.run(b"PRAGMA schema_version").map_err(|failure| failure.into_driver_error())?;
     Ok(Capabilities {
         server: format!("SQLite {}", Database::version()),
         dialect: Dialect::Sqlite,
@@ -124,12 +118,7 @@ mod tests {
 
     #[test]
     fn a_url_without_a_file_or_with_an_unknown_option_is_refused() {
-        for url in [
-            "sqlite:",
-            "sqlite://",
-            "sqlite://a.db?mode=fast",
-            "sqlite://a.db?color=red",
-        ] {
+        for url in ["sqlite:", "sqlite://", "sqlite://a.db?mode=fast", "sqlite://a.db?color=red"] {
             assert_eq!(place(url).err().unwrap().fault, Fault::Options, "{url}");
         }
     }

@@ -50,16 +50,13 @@ impl Signal {
 
     /// What ran has stopped; that it was abandoned stays known.
     fn granted(&self) {
-        let _was = self
-            .0
-            .compare_exchange(CANCELLED, IDLE, Ordering::Relaxed, Ordering::Relaxed);
+        let _was = self.0.compare_exchange(CANCELLED, IDLE, Ordering::Relaxed, Ordering::Relaxed);
     }
 
     fn cancel(&self) {
         // Where nothing runs there is nothing to cancel.
         let _was =
-            self.0
-                .compare_exchange(RUNNING, CANCELLED, Ordering::Relaxed, Ordering::Relaxed);
+            self.0.compare_exchange(RUNNING, CANCELLED, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
@@ -95,10 +92,7 @@ impl Drop for Abandon<'_> {
 
 impl Session {
     pub(super) fn new(lease: Lease, signal: Arc<Signal>) -> Self {
-        Self {
-            link: Link::Ready(lease),
-            signal,
-        }
+        Self { link: Link::Ready(lease), signal }
     }
 
     /// Runs something on the handle, on a thread that may block.
@@ -158,10 +152,7 @@ impl Session {
     /// A command of the adapter's own.
     async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
         self.on_handle(move |database, _| {
-            database
-                .run(sql.as_bytes())
-                .map(drop)
-                .map_err(Failure::into_problem)
+            database.run(sql.as_bytes()).map(drop).map_err(Failure::into_problem)
         })
         .await
     }
@@ -171,20 +162,12 @@ impl Session {
 impl Connection for Session {
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
         if request.copy.is_some() {
-            return Err(Problem::new(
-                Fault::Unsupported,
-                "the database has no COPY … FROM stdin",
-            ));
+            return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
         }
         Body::of(&request)?.without_zero()?;
-        let work = Work {
-            body: request.body.to_vec(),
-            ends: request.ends.to_vec(),
-            scope: request.scope,
-        };
-        let rows = self
-            .on_handle(move |database, signal| work.run(database, signal))
-            .await?;
+        let work =
+            Work { body: request.body.to_vec(), ends: request.ends.to_vec(), scope: request.scope };
+        let rows = self.on_handle(move |database, signal| work.run(database, signal)).await?;
         Ok(Effects { rows: Some(rows) })
     }
 

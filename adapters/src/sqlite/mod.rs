@@ -65,9 +65,8 @@ impl Sqlite {
             pool.max_connections = 1;
         }
         let limit = pool.connect_timeout;
-        let (sessions, mut connection) = Sessions::open(place.options, pool)
-            .await
-            .map_err(unavailable)?;
+        let (sessions, mut connection) =
+            Sessions::open(place.options, pool).await.map_err(unavailable)?;
         let read = connect::capabilities(&mut connection);
         let capabilities = within(limit, read).await.map_err(unavailable)?;
         let anchor = match place.in_memory {
@@ -77,12 +76,7 @@ impl Sqlite {
                 None
             }
         };
-        Ok(Self {
-            capabilities,
-            sessions,
-            target,
-            anchor: Mutex::new(anchor),
-        })
+        Ok(Self { capabilities, sessions, target, anchor: Mutex::new(anchor) })
     }
 
     /// Uses a pool that somebody else owns. Its sessions are taken as they are; a session that was
@@ -97,19 +91,9 @@ impl Sqlite {
             let mut connection = pool.acquire().await?;
             connect::capabilities(&mut connection).await
         };
-        let mut capabilities = read
-            .await
-            .map_err(Unavailable::Refused)
-            .map_err(unavailable)?;
-        capabilities
-            .notes
-            .push("settings (PRAGMA) are those of the given pool".to_owned());
-        Ok(Self {
-            capabilities,
-            sessions: Sessions::Given(pool),
-            target,
-            anchor: Mutex::new(None),
-        })
+        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        capabilities.notes.push("settings (PRAGMA) are those of the given pool".to_owned());
+        Ok(Self { capabilities, sessions: Sessions::Given(pool), target, anchor: Mutex::new(None) })
     }
 }
 
@@ -124,9 +108,7 @@ impl Adapter for Sqlite {
         let mut lease = self.sessions.take().await.map_err(unavailable)?;
         let signal = Arc::new(Signal::default());
         let watch = connect::watch(&mut lease, Arc::clone(&signal));
-        within(self.sessions.connect_timeout(), watch)
-            .await
-            .map_err(unavailable)?;
+        within(self.sessions.connect_timeout(), watch).await.map_err(unavailable)?;
         Ok(Box::new(Session::new(lease, signal)))
     }
 

@@ -63,11 +63,7 @@ impl Failure {
 
     /// A statement that was not begun, since the session was asked to stop.
     pub(super) fn interrupted() -> Self {
-        Self {
-            code: ffi::SQLITE_INTERRUPT,
-            message: "interrupted".to_owned(),
-            offset: None,
-        }
+        Self { code: ffi::SQLITE_INTERRUPT, message: "interrupted".to_owned(), offset: None }
     }
 
     /// The problem of the statement; where it stands in the request is for the caller to say.
@@ -91,21 +87,13 @@ pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String)
         Error::Database(database) => {
             let sqlite = database.try_downcast_ref::<SqliteError>();
             let code = sqlite.and_then(DatabaseError::code);
-            let code = code
-                .and_then(|code| code.parse().ok())
-                .unwrap_or(ffi::SQLITE_ERROR);
-            (
-                fault_of(code),
-                Some(name(code)),
-                database.message().to_owned(),
-            )
+            let code = code.and_then(|code| code.parse().ok()).unwrap_or(ffi::SQLITE_ERROR);
+            (fault_of(code), Some(name(code)), database.message().to_owned())
         }
         Error::Configuration(inner) => match inner.downcast_ref::<Failure>() {
-            Some(failure) => (
-                fault_of(failure.code),
-                Some(name(failure.code)),
-                failure.message.clone(),
-            ),
+            Some(failure) => {
+                (fault_of(failure.code), Some(name(failure.code)), failure.message.clone())
+            }
             None => (Fault::Options, None, inner.to_string()),
         },
         _ => (Fault::Connection, None, error.to_string()),
@@ -135,10 +123,7 @@ mod tests {
     fn extended_codes_have_the_fault_of_their_primary_code() {
         assert_eq!(fault_of(ffi::SQLITE_BUSY_SNAPSHOT), Fault::Conflict);
         assert_eq!(fault_of(ffi::SQLITE_CONSTRAINT_UNIQUE), Fault::Statement);
-        assert_eq!(
-            name(ffi::SQLITE_CONSTRAINT_UNIQUE),
-            "SQLITE_CONSTRAINT_UNIQUE"
-        );
+        assert_eq!(name(ffi::SQLITE_CONSTRAINT_UNIQUE), "SQLITE_CONSTRAINT_UNIQUE");
         assert_eq!(name(99_999), "SQLITE_99999");
     }
 }

@@ -34,10 +34,7 @@ struct Statement(NonNull<ffi::sqlite3_stmt>);
 impl<'a> Database<'a> {
     /// The database of a locked connection.
     pub(super) fn of(locked: &'a mut LockedSqliteHandle<'_>) -> Self {
-        Self {
-            handle: locked.as_raw_handle(),
-            locked: PhantomData,
-        }
+        Self { handle: locked.as_raw_handle(), locked: PhantomData }
     }
 
     /// Version of the library.
@@ -108,11 +105,7 @@ impl<'a> Database<'a> {
         }
         // SQLite lets the tail point into the text, or to its end; anything else would be the end.
         let read = (tail.addr()).saturating_sub(begin.addr());
-        let rest = if tail.is_null() {
-            &[]
-        } else {
-            text.get(read.max(1)..).unwrap_or_default()
-        };
+        let rest = if tail.is_null() { &[] } else { text.get(read.max(1)..).unwrap_or_default() };
         Ok((NonNull::new(statement).map(Statement), rest))
     }
 
@@ -130,12 +123,8 @@ impl<'a> Database<'a> {
             }
         }
         // SAFETY: the handle is open and locked.
-        let (after, changed) = unsafe {
-            (
-                ffi::sqlite3_total_changes64(handle),
-                ffi::sqlite3_changes64(handle),
-            )
-        };
+        let (after, changed) =
+            unsafe { (ffi::sqlite3_total_changes64(handle), ffi::sqlite3_changes64(handle)) };
         // `changes` speaks of the last statement that changes anything, be it another one.
         let changed = if after == before { 0 } else { changed };
         Ok(u64::try_from(changed).unwrap_or(0))
@@ -150,11 +139,7 @@ impl<'a> Database<'a> {
             let message = CStr::from_ptr(ffi::sqlite3_errmsg(handle)).to_string_lossy();
             (message.into_owned(), ffi::sqlite3_error_offset(handle))
         };
-        Failure {
-            code,
-            message,
-            offset: usize::try_from(offset).ok(),
-        }
+        Failure { code, message, offset: usize::try_from(offset).ok() }
     }
 }
 

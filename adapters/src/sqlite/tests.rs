@@ -23,14 +23,7 @@ async fn run(
             end
         })
         .collect();
-    session
-        .execute(Request {
-            body: &body,
-            ends: &ends,
-            scope,
-            copy: None,
-        })
-        .await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
 }
 
 /// Fails unless a condition holds in the session.
@@ -47,16 +40,8 @@ async fn a_session_is_as_in_the_shell() {
     assert!(database.capabilities().server.starts_with("SQLite 3."));
     assert_eq!(database.capabilities().max_request_bytes, 1_000_000_000);
     let mut session = database.acquire().await.unwrap();
-    holds(
-        &mut *session,
-        "(SELECT foreign_keys FROM pragma_foreign_keys) = 0",
-    )
-    .await;
-    holds(
-        &mut *session,
-        "(SELECT timeout FROM pragma_busy_timeout) = 5000",
-    )
-    .await;
+    holds(&mut *session, "(SELECT foreign_keys FROM pragma_foreign_keys) = 0").await;
+    holds(&mut *session, "(SELECT timeout FROM pragma_busy_timeout) = 5000").await;
 }
 
 #[tokio::test]
@@ -69,9 +54,7 @@ async fn rows_that_are_changed_are_counted() {
         b"SELECT * FROM t; -- two rows\n",
         b"UPDATE t SET a = 3 WHERE a = 2",
     ];
-    let effects = run(&mut *session, Scope::Atomic, &statements)
-        .await
-        .unwrap();
+    let effects = run(&mut *session, Scope::Atomic, &statements).await.unwrap();
     assert_eq!(effects.rows, Some(3));
 }
 
@@ -79,17 +62,10 @@ async fn rows_that_are_changed_are_counted() {
 async fn a_failing_batch_leaves_nothing_and_names_statement_and_place() {
     let database = memory().await;
     let mut session = database.acquire().await.unwrap();
-    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a UNIQUE);"])
-        .await
-        .unwrap();
-    let statements: [&[u8]; 3] = [
-        b"INSERT INTO t VALUES ('\xc3\xa4');",
-        b"INSERT INTO t VALUES (2);",
-        b"SELECT b FROM t;",
-    ];
-    let problem = run(&mut *session, Scope::Atomic, &statements)
-        .await
-        .unwrap_err();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a UNIQUE);"]).await.unwrap();
+    let statements: [&[u8]; 3] =
+        [b"INSERT INTO t VALUES ('\xc3\xa4');", b"INSERT INTO t VALUES (2);", b"SELECT b FROM t;"];
+    let problem = run(&mut *session, Scope::Atomic, &statements).await.unwrap_err();
     assert_eq!((problem.statement, problem.kept), (Some(2), 0));
     assert_eq!(problem.offset, Some(28 + 25 + 7));
     assert_eq!(problem.message, "no such column: b");
@@ -98,10 +74,7 @@ async fn a_failing_batch_leaves_nothing_and_names_statement_and_place() {
     let twice: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", b"INSERT INTO t VALUES (1);"];
     let problem = run(&mut *session, Scope::Atomic, &twice).await.unwrap_err();
     assert_eq!(problem.code.as_deref(), Some("SQLITE_CONSTRAINT_UNIQUE"));
-    assert_eq!(
-        (problem.fault, problem.statement),
-        (Fault::Statement, Some(1))
-    );
+    assert_eq!((problem.fault, problem.statement), (Fault::Statement, Some(1)));
     holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
 }
 
@@ -109,15 +82,9 @@ async fn a_failing_batch_leaves_nothing_and_names_statement_and_place() {
 async fn a_bare_request_keeps_what_came_before_its_error() {
     let database = memory().await;
     let mut session = database.acquire().await.unwrap();
-    let statements: [&[u8]; 4] = [
-        b"CREATE TABLE t(a);",
-        b"INSERT INTO t VALUES (1);",
-        b"nonsense;",
-        b"DROP TABLE t;",
-    ];
-    let problem = run(&mut *session, Scope::Bare, &statements)
-        .await
-        .unwrap_err();
+    let statements: [&[u8]; 4] =
+        [b"CREATE TABLE t(a);", b"INSERT INTO t VALUES (1);", b"nonsense;", b"DROP TABLE t;"];
+    let problem = run(&mut *session, Scope::Bare, &statements).await.unwrap_err();
     assert_eq!((problem.statement, problem.kept), (Some(2), 2));
     holds(&mut *session, "(SELECT count(*) FROM t) = 1").await;
 }
@@ -134,9 +101,7 @@ async fn a_script_keeps_what_it_committed() {
         b"INSERT INTO t VALUES (2);",
         b"nonsense;",
     ];
-    let problem = run(&mut *session, Scope::Scripted, &statements)
-        .await
-        .unwrap_err();
+    let problem = run(&mut *session, Scope::Scripted, &statements).await.unwrap_err();
     assert_eq!((problem.statement, problem.kept), (Some(5), 1));
     session.rollback().await.unwrap();
     holds(&mut *session, "(SELECT count(*) FROM t) = 1").await;
@@ -149,21 +114,12 @@ async fn any_bytes_but_zero_reach_the_database() {
     let mut insert = b"INSERT INTO t VALUES (CAST('".to_vec();
     insert.extend((1..=255).filter(|byte| *byte != b'\''));
     insert.extend(b"' AS BLOB));");
-    run(
-        &mut *session,
-        Scope::Atomic,
-        &[b"CREATE TABLE t(a);", &insert],
-    )
-    .await
-    .unwrap();
+    run(&mut *session, Scope::Atomic, &[b"CREATE TABLE t(a);", &insert]).await.unwrap();
     holds(&mut *session, "(SELECT length(a) FROM t) = 254").await;
     holds(&mut *session, "(SELECT substr(a, 254, 1) FROM t) = x'ff'").await;
     let problem = run(&mut *session, Scope::Bare, &[b"SELECT 1;", b"SELECT '\0';"]).await;
     let problem = problem.unwrap_err();
-    assert_eq!(
-        (problem.fault, problem.statement),
-        (Fault::Unsupported, Some(1))
-    );
+    assert_eq!((problem.fault, problem.statement), (Fault::Unsupported, Some(1)));
     assert_eq!(problem.offset, Some(17));
 }
 
@@ -171,40 +127,22 @@ async fn any_bytes_but_zero_reach_the_database() {
 async fn sessions_of_a_database_in_memory_share_its_data_but_no_settings() {
     let database = memory().await;
     let mut first = database.acquire().await.unwrap();
-    let statements: [&[u8]; 3] = [
-        b"CREATE TABLE t(a);",
-        b"CREATE TEMP TABLE mine(a);",
-        b"PRAGMA foreign_keys = ON;",
-    ];
+    let statements: [&[u8]; 3] =
+        [b"CREATE TABLE t(a);", b"CREATE TEMP TABLE mine(a);", b"PRAGMA foreign_keys = ON;"];
     run(&mut *first, Scope::Bare, &statements).await.unwrap();
     first.close().await;
     let mut second = database.acquire().await.unwrap();
-    run(&mut *second, Scope::Bare, &[b"INSERT INTO t VALUES (1);"])
-        .await
-        .unwrap();
-    run(&mut *second, Scope::Bare, &[b"SELECT * FROM mine;"])
-        .await
-        .unwrap_err();
-    holds(
-        &mut *second,
-        "(SELECT foreign_keys FROM pragma_foreign_keys) = 0",
-    )
-    .await;
+    run(&mut *second, Scope::Bare, &[b"INSERT INTO t VALUES (1);"]).await.unwrap();
+    run(&mut *second, Scope::Bare, &[b"SELECT * FROM mine;"]).await.unwrap_err();
+    holds(&mut *second, "(SELECT foreign_keys FROM pragma_foreign_keys) = 0").await;
 }
 
 #[tokio::test]
 async fn a_database_in_memory_has_one_session_at_a_time() {
-    let pool = PoolOptions {
-        acquire_timeout: Duration::from_millis(10),
-        ..PoolOptions::default()
-    };
-    let database = Sqlite::connect_with("sqlite::memory:", &pool)
-        .await
-        .unwrap();
+    let pool = PoolOptions { acquire_timeout: Duration::from_millis(10), ..PoolOptions::default() };
+    let database = Sqlite::connect_with("sqlite::memory:", &pool).await.unwrap();
     let first = database.acquire().await.unwrap();
-    let Err(error) = database.acquire().await else {
-        panic!("there was a second session")
-    };
+    let Err(error) = database.acquire().await else { panic!("there was a second session") };
     assert_eq!(error.fault, Fault::Resources);
     assert!(error.message.ends_with("sessions at most 1"), "{error}");
     drop(first);
@@ -216,9 +154,7 @@ async fn a_dropped_session_rolls_back() {
     let database = memory().await;
     let mut session = database.acquire().await.unwrap();
     let open: [&[u8]; 2] = [b"BEGIN;", b"INSERT INTO t VALUES (1);"];
-    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
-        .await
-        .unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
     run(&mut *session, Scope::Scripted, &open).await.unwrap();
     drop(session);
     let mut session = database.acquire().await.unwrap();
@@ -233,21 +169,12 @@ const ENDLESS: &[u8] = b"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1
 async fn a_request_that_is_dropped_is_interrupted_and_rolled_back() {
     let database = memory().await;
     let mut session = database.acquire().await.unwrap();
-    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
-        .await
-        .unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
     let slow: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", ENDLESS];
     let work = run(&mut *session, Scope::Atomic, &slow);
-    tokio::time::timeout(Duration::from_millis(50), work)
-        .await
-        .unwrap_err();
-    let problem = run(&mut *session, Scope::Bare, &[b"SELECT 1;"])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        problem.message,
-        "the session was left in the middle of a request"
-    );
+    tokio::time::timeout(Duration::from_millis(50), work).await.unwrap_err();
+    let problem = run(&mut *session, Scope::Bare, &[b"SELECT 1;"]).await.unwrap_err();
+    assert_eq!(problem.message, "the session was left in the middle of a request");
     drop(session);
     let mut next = database.acquire().await.unwrap();
     holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
@@ -259,19 +186,14 @@ async fn a_cancel_stops_what_runs_and_nothing_else() {
     let mut session = database.acquire().await.unwrap();
     let cancel = session.cancel_handle().unwrap();
     cancel.cancel().await.unwrap();
-    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"])
-        .await
-        .unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
     let slow: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", ENDLESS];
     let (result, _) = tokio::join!(run(&mut *session, Scope::Atomic, &slow), async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         cancel.cancel().await
     });
     let problem = result.unwrap_err();
-    assert_eq!(
-        (problem.fault, problem.statement),
-        (Fault::Cancelled, Some(1))
-    );
+    assert_eq!((problem.fault, problem.statement), (Fault::Cancelled, Some(1)));
     holds(&mut *session, "(SELECT count(*) FROM t) = 0").await;
 }
 
@@ -282,26 +204,13 @@ async fn a_locked_file_is_a_conflict_and_leaves_nothing() {
     let database = Sqlite::connect(&url).await.unwrap();
     let mut first = database.acquire().await.unwrap();
     let mut second = database.acquire().await.unwrap();
-    run(&mut *first, Scope::Bare, &[b"CREATE TABLE t(a);"])
-        .await
-        .unwrap();
-    run(&mut *second, Scope::Bare, &[b"PRAGMA busy_timeout = 10;"])
-        .await
-        .unwrap();
+    run(&mut *first, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
+    run(&mut *second, Scope::Bare, &[b"PRAGMA busy_timeout = 10;"]).await.unwrap();
     first.begin().await.unwrap();
-    run(
-        &mut *first,
-        Scope::Scripted,
-        &[b"INSERT INTO t VALUES (1);"],
-    )
-    .await
-    .unwrap();
+    run(&mut *first, Scope::Scripted, &[b"INSERT INTO t VALUES (1);"]).await.unwrap();
     let twice: [&[u8]; 2] = [b"SELECT 1;", b"INSERT INTO t VALUES (2);"];
     let problem = run(&mut *second, Scope::Atomic, &twice).await.unwrap_err();
-    assert_eq!(
-        (problem.fault, problem.statement),
-        (Fault::Conflict, Some(1))
-    );
+    assert_eq!((problem.fault, problem.statement), (Fault::Conflict, Some(1)));
     first.commit().await.unwrap();
     run(&mut *second, Scope::Atomic, &twice).await.unwrap();
     holds(&mut *second, "(SELECT sum(a) FROM t) = 3").await;
@@ -311,40 +220,20 @@ async fn a_locked_file_is_a_conflict_and_leaves_nothing() {
 async fn a_file_that_is_no_database_is_refused_with_its_path() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.txt");
-    std::fs::write(
-        &path,
-        "this is no database, but it is long enough to look at\n".repeat(40),
-    )
-    .unwrap();
+    std::fs::write(&path, "this is no database, but it is long enough to look at\n".repeat(40))
+        .unwrap();
     let url = format!("sqlite://{}", path.display());
-    let Err(error) = Sqlite::connect(&url).await else {
-        panic!("it was opened")
-    };
-    assert!(
-        error.message.contains("a.txt") && error.message.contains("not a database"),
-        "{error}"
-    );
+    let Err(error) = Sqlite::connect(&url).await else { panic!("it was opened") };
+    assert!(error.message.contains("a.txt") && error.message.contains("not a database"), "{error}");
     let url = format!("sqlite://{}/none/a.db", folder.path().display());
-    let Err(error) = Sqlite::connect(&url).await else {
-        panic!("it was opened")
-    };
-    assert!(
-        error.message.contains("unable to open database file"),
-        "{error}"
-    );
+    let Err(error) = Sqlite::connect(&url).await else { panic!("it was opened") };
+    assert!(error.message.contains("unable to open database file"), "{error}");
 }
 
 #[tokio::test]
 async fn a_closed_adapter_gives_no_sessions() {
-    let database = Sqlite::connect_with("sqlite::memory:", &PoolOptions::default())
-        .await
-        .unwrap();
+    let database = Sqlite::connect_with("sqlite::memory:", &PoolOptions::default()).await.unwrap();
     database.close().await;
-    let Err(error) = database.acquire().await else {
-        panic!("there was a session")
-    };
-    assert_eq!(
-        error.message,
-        "the adapter for sqlite at :memory: is closed"
-    );
+    let Err(error) = database.acquire().await else { panic!("there was a session") };
+    assert_eq!(error.message, "the adapter for sqlite at :memory: is closed");
 }

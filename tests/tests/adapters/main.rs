@@ -26,9 +26,7 @@ const SQLITE: Sql = Sql {
 
 #[tokio::test]
 async fn sqlite_in_memory_conforms() {
-    let adapter = connect("sqlite::memory:", &PoolOptions::default())
-        .await
-        .unwrap();
+    let adapter = connect("sqlite::memory:", &PoolOptions::default()).await.unwrap();
     conformance(&*adapter, &SQLITE).await;
     adapter.close().await;
 }
@@ -41,9 +39,7 @@ async fn sqlite_in_a_file_conforms() {
     conformance(&adapter, &SQLITE).await;
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
     let given = Sqlite::from_pool(pool.clone()).await.unwrap();
-    run(&mut *session(&given).await, Scope::Bare, &["SELECT 1;"])
-        .await
-        .unwrap();
+    run(&mut *session(&given).await, Scope::Bare, &["SELECT 1;"]).await.unwrap();
     given.close().await;
     assert!(!pool.is_closed());
 }
@@ -61,10 +57,7 @@ async fn servers_say_clearly_why_they_cannot_be_used() {
         let Some(url) = url else { continue };
         let (server, _) = url.rsplit_once('/').unwrap();
         let missing = format!("{server}/no_such_database");
-        let error = connect(&missing, &PoolOptions::default())
-            .await
-            .err()
-            .unwrap();
+        let error = connect(&missing, &PoolOptions::default()).await.err().unwrap();
         assert_eq!(error.fault, Fault::Options, "{error:?}");
         let (_, place) = server.rsplit_once('@').unwrap();
         let said = format!("at {place} cannot open database \"no_such_database\"");
@@ -73,14 +66,8 @@ async fn servers_say_clearly_why_they_cannot_be_used() {
             continue;
         };
         let nobody = with_user(&url, "nobody:s3cret");
-        let error = connect(&nobody, &PoolOptions::default())
-            .await
-            .err()
-            .unwrap();
-        assert_eq!(
-            (error.fault, error.code.as_deref()),
-            (Fault::Authentication, Some(code))
-        );
+        let error = connect(&nobody, &PoolOptions::default()).await.err().unwrap();
+        assert_eq!((error.fault, error.code.as_deref()), (Fault::Authentication, Some(code)));
         assert!(
             error.message.contains("refused user") && !error.message.contains("s3cret"),
             "{error}"

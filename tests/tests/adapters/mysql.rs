@@ -32,11 +32,7 @@ async fn killed_in_a_batch_is_known_not_to_be_applied() {
     let mut victim = session(&adapter).await;
     let batch = ["SELECT 1;", "KILL connection_id();", "SELECT 2;"];
     let problem = run(&mut *victim, Scope::Atomic, &batch).await.unwrap_err();
-    assert_eq!(
-        (problem.statement, problem.outcome_unknown),
-        (Some(1), false),
-        "{problem:?}"
-    );
+    assert_eq!((problem.statement, problem.outcome_unknown), (Some(1), false), "{problem:?}");
     let problem = bare(&mut *victim, &["SELECT 1;"]).await.unwrap_err();
     assert_eq!(problem.fault, Fault::Connection, "{problem:?}");
     victim.rollback().await.unwrap();
@@ -50,11 +46,7 @@ async fn conforms() {
     adapter.close().await;
     let pool = sqlx::MySqlPool::connect(&url).await.unwrap();
     let given = MySql::from_pool(pool.clone()).await.unwrap();
-    let without_settings = Sql {
-        set: "SET sql_notes = 0;",
-        unset: "@@sql_notes = 1",
-        ..MYSQL
-    };
+    let without_settings = Sql { set: "SET sql_notes = 0;", unset: "@@sql_notes = 1", ..MYSQL };
     conformance(&given, &without_settings).await;
     given.close().await;
     assert!(!pool.is_closed());
@@ -73,28 +65,15 @@ async fn sessions_mean_what_they_mean_in_the_client() {
     ] {
         holds(&mut *session, &MYSQL, condition).await;
     }
-    run(&mut *session, Scope::Atomic, &["SELECT 1;", "SELECT 2;"])
-        .await
-        .unwrap();
-    run(&mut *session, Scope::Atomic, &["SELECT 1;", "nonsense;"])
-        .await
-        .unwrap_err();
+    run(&mut *session, Scope::Atomic, &["SELECT 1;", "SELECT 2;"]).await.unwrap();
+    run(&mut *session, Scope::Atomic, &["SELECT 1;", "nonsense;"]).await.unwrap_err();
     holds(&mut *session, &MYSQL, "@@autocommit = 1").await;
     bare(&mut *session, &["SET autocommit = 0;"]).await.unwrap();
-    run(&mut *session, Scope::Atomic, &["SELECT 1;", "SELECT 2;"])
-        .await
-        .unwrap();
-    run(&mut *session, Scope::Atomic, &["SELECT 1;", "nonsense;"])
-        .await
-        .unwrap_err();
+    run(&mut *session, Scope::Atomic, &["SELECT 1;", "SELECT 2;"]).await.unwrap();
+    run(&mut *session, Scope::Atomic, &["SELECT 1;", "nonsense;"]).await.unwrap_err();
     holds(&mut *session, &MYSQL, "@@autocommit = 0").await;
     session.rollback().await.unwrap();
-    holds(
-        &mut *session,
-        &MYSQL,
-        "@@autocommit = 0 AND @sql_batcher_autocommit IS NULL",
-    )
-    .await;
+    holds(&mut *session, &MYSQL, "@@autocommit = 0 AND @sql_batcher_autocommit IS NULL").await;
 }
 
 /// A literal as `mysqldump` writes it.
@@ -138,32 +117,14 @@ async fn takes_raw_bytes_in_a_binary_literal_exactly() {
     let expected: String = all().map(|byte| format!("{byte:02X}")).collect();
     let equal = format!("(SELECT hex(b) FROM batch_binary WHERE id = 1) = '{expected}'");
     holds(&mut *session, &MYSQL, &equal).await;
-    let problem = run(
-        &mut *session,
-        Scope::Atomic,
-        &[&b"DELETE FROM batch_binary;"[..], &insert, &insert],
-    )
-    .await;
+    let problem =
+        run(&mut *session, Scope::Atomic, &[&b"DELETE FROM batch_binary;"[..], &insert, &insert])
+            .await;
     let problem = problem.unwrap_err();
-    assert_eq!(
-        (problem.statement, problem.code.as_deref()),
-        (Some(2), Some("1062"))
-    );
-    holds(
-        &mut *session,
-        &MYSQL,
-        "(SELECT count(*) FROM batch_binary) = 2",
-    )
-    .await;
-    holds(
-        &mut *session,
-        &MYSQL,
-        "@sql_batcher_statement IS NULL AND @@autocommit = 1",
-    )
-    .await;
-    bare(&mut *session, &["DROP TABLE batch_binary;"])
-        .await
-        .unwrap();
+    assert_eq!((problem.statement, problem.code.as_deref()), (Some(2), Some("1062")));
+    holds(&mut *session, &MYSQL, "(SELECT count(*) FROM batch_binary) = 2").await;
+    holds(&mut *session, &MYSQL, "@sql_batcher_statement IS NULL AND @@autocommit = 1").await;
+    bare(&mut *session, &["DROP TABLE batch_binary;"]).await.unwrap();
 }
 
 #[tokio::test]
@@ -181,17 +142,11 @@ async fn counts_statements_and_not_results() {
     .await
     .unwrap();
     for scope in [Scope::Atomic, Scope::Bare, Scope::Scripted] {
-        let batch = [
-            "CALL batch_three();",
-            "/*!50003 CALL batch_three() */;",
-            "nonsense;",
-        ];
+        let batch = ["CALL batch_three();", "/*!50003 CALL batch_three() */;", "nonsense;"];
         let problem = run(&mut *session, scope, &batch).await.unwrap_err();
         assert_eq!(problem.statement, Some(2), "{problem:?}");
     }
-    bare(&mut *session, &["DROP PROCEDURE batch_three;"])
-        .await
-        .unwrap();
+    bare(&mut *session, &["DROP PROCEDURE batch_three;"]).await.unwrap();
 }
 
 #[tokio::test]
@@ -210,32 +165,15 @@ async fn batches_keep_the_locks_of_the_script() {
     )
     .await
     .unwrap();
-    let batch = [
-        "INSERT INTO batch_locked VALUES (1);",
-        "INSERT INTO batch_locked VALUES (2);",
-    ];
+    let batch = ["INSERT INTO batch_locked VALUES (1);", "INSERT INTO batch_locked VALUES (2);"];
     run(&mut *first, Scope::Atomic, &batch).await.unwrap();
     run(&mut *first, Scope::Atomic, &batch).await.unwrap_err();
-    bare(&mut *second, &["SET lock_wait_timeout = 1;"])
-        .await
-        .unwrap();
-    let problem = bare(&mut *second, &["SELECT * FROM batch_locked;"])
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (problem.fault, problem.code.as_deref()),
-        (Fault::Conflict, Some("1205"))
-    );
+    bare(&mut *second, &["SET lock_wait_timeout = 1;"]).await.unwrap();
+    let problem = bare(&mut *second, &["SELECT * FROM batch_locked;"]).await.unwrap_err();
+    assert_eq!((problem.fault, problem.code.as_deref()), (Fault::Conflict, Some("1205")));
     bare(&mut *first, &["UNLOCK TABLES;"]).await.unwrap();
-    holds(
-        &mut *second,
-        &MYSQL,
-        "(SELECT count(*) FROM batch_locked) = 2",
-    )
-    .await;
-    bare(&mut *first, &["DROP TABLE batch_locked;"])
-        .await
-        .unwrap();
+    holds(&mut *second, &MYSQL, "(SELECT count(*) FROM batch_locked) = 2").await;
+    bare(&mut *first, &["DROP TABLE batch_locked;"]).await.unwrap();
 }
 
 #[tokio::test]
@@ -252,20 +190,11 @@ async fn says_so_when_a_change_cannot_be_taken_back() {
     )
     .await
     .unwrap();
-    let batch = [
-        "INSERT INTO batch_myisam VALUES (1);",
-        "INSERT INTO batch_myisam VALUES (1);",
-    ];
+    let batch = ["INSERT INTO batch_myisam VALUES (1);", "INSERT INTO batch_myisam VALUES (1);"];
     let problem = run(&mut *session, Scope::Atomic, &batch).await.unwrap_err();
     assert!(problem.outcome_unknown, "{problem:?}");
-    assert!(
-        problem
-            .message
-            .ends_with("changes of tables without transactions stay applied")
-    );
-    bare(&mut *session, &["DROP TABLE batch_myisam;"])
-        .await
-        .unwrap();
+    assert!(problem.message.ends_with("changes of tables without transactions stay applied"));
+    bare(&mut *session, &["DROP TABLE batch_myisam;"]).await.unwrap();
 }
 
 #[tokio::test]
@@ -275,17 +204,10 @@ async fn takes_a_request_of_the_size_it_says() {
     let mut session = session(&adapter).await;
     let max = usize::try_from(adapter.capabilities().max_request_bytes).unwrap();
     let (head, tail) = ("SELECT length('", "');");
-    let text = format!(
-        "{head}{}{tail}",
-        "x".repeat(max - head.len() - tail.len() - 9)
-    );
+    let text = format!("{head}{}{tail}", "x".repeat(max - head.len() - tail.len() - 9));
     assert_eq!(text.len() + 9, max);
-    run(&mut *session, Scope::Atomic, &[&text[..], "SELECT 1;"])
-        .await
-        .unwrap();
+    run(&mut *session, Scope::Atomic, &[&text[..], "SELECT 1;"]).await.unwrap();
     let mut bytes = text.into_bytes();
     bytes[100] = 0xff;
-    run(&mut *session, Scope::Atomic, &[&bytes[..], b"SELECT 1;"])
-        .await
-        .unwrap();
+    run(&mut *session, Scope::Atomic, &[&bytes[..], b"SELECT 1;"]).await.unwrap();
 }

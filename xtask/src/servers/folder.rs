@@ -45,21 +45,14 @@ impl Folder {
     ///
     /// If that is impossible, or there is no shell.
     pub(super) fn create() -> Result<Self> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let name = format!("sql-batcher-{}-{}", process::id(), now.subsec_micros());
         let path = env::temp_dir().join(name);
         make(&path)?;
         let mut guard = Command::new("sh");
         guard.args(["-c", GUARD, "sh"]).arg(&path);
-        guard
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let guard = guard
-            .spawn()
-            .map_err(|e| Error::io("cannot start `sh`", e))?;
+        guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let guard = guard.spawn().map_err(|e| Error::io("cannot start `sh`", e))?;
         Ok(Self { path, guard })
     }
 

@@ -50,9 +50,7 @@ const SETTINGS: [&str; 9] = [
 pub(super) fn start(folder: &Path, programs: &Programs) -> Result<(Running, Variables)> {
     let command = |program: &Path| {
         let mut command = Command::new(program);
-        command
-            .arg("--no-defaults")
-            .arg(option("datadir", &folder.join("data")));
+        command.arg("--no-defaults").arg(option("datadir", &folder.join("data")));
         if is_root() {
             command.arg("--user=root");
         }
@@ -71,25 +69,15 @@ pub(super) fn start(folder: &Path, programs: &Programs) -> Result<(Running, Vari
     let launch = |port: u16| {
         let mut mariadbd = command(&programs.mariadbd.join("mariadbd"));
         mariadbd.args(SETTINGS).arg(format!("--port={port}"));
-        mariadbd
-            .arg(option("init-file", &first))
-            .arg(option("socket", &socket));
+        mariadbd.arg(option("init-file", &first)).arg(option("socket", &socket));
         mariadbd.arg(option("pid-file", &folder.join("mariadbd.pid")));
         mariadbd.arg(option("general-log-file", &general_log));
-        Launch {
-            name: "MariaDB",
-            command: mariadbd,
-            stop_signal: "TERM",
-            folder,
-        }
+        Launch { name: "MariaDB", command: mariadbd, stop_signal: "TERM", folder }
     };
     let (server, port) = start_on_free_port(launch, answers)?;
     let url = format!("mysql://root@127.0.0.1:{port}/test");
-    let variables = vec![
-        (MYSQL_URL, url.into()),
-        (SOCKET, socket.into()),
-        (GENERAL_LOG, general_log.into()),
-    ];
+    let variables =
+        vec![(MYSQL_URL, url.into()), (SOCKET, socket.into()), (GENERAL_LOG, general_log.into())];
     Ok((server, variables))
 }
 

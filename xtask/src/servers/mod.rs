@@ -57,11 +57,7 @@ impl Servers {
         let programs = Programs::find_or_install(given)?;
         let mut variables = programs.variables();
         let mut running = Vec::new();
-        let folder = if given.postgres && given.mysql {
-            None
-        } else {
-            Some(Folder::create()?)
-        };
+        let folder = if given.postgres && given.mysql { None } else { Some(Folder::create()?) };
         if let Some(folder) = &folder {
             if !given.postgres {
                 announce("starting PostgreSQL");
@@ -77,11 +73,7 @@ impl Servers {
                 variables.extend(more);
             }
         }
-        Ok(Self {
-            variables,
-            _running: running,
-            _folder: folder,
-        })
+        Ok(Self { variables, _running: running, _folder: folder })
     }
 
     /// What to set in the environment of a test.
@@ -100,10 +92,7 @@ struct Given {
 impl Given {
     fn from_environment() -> Self {
         let is_set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-        Self {
-            postgres: is_set(POSTGRES_URL),
-            mysql: is_set(MYSQL_URL),
-        }
+        Self { postgres: is_set(POSTGRES_URL), mysql: is_set(MYSQL_URL) }
     }
 }
 
@@ -120,9 +109,7 @@ pub(crate) fn offer(servers: Servers) -> Result<()> {
         text += &format!("export {name}='{quoted}'\n");
     }
     let mut output = io::stdout().lock();
-    let written = output
-        .write_all(text.as_bytes())
-        .and_then(|()| output.flush());
+    let written = output.write_all(text.as_bytes()).and_then(|()| output.flush());
     written.map_err(|e| Error::io("cannot print the variables", e))?;
     eprintln!("==> press Enter to stop the servers");
     let read = io::stdin().read_line(&mut String::new());
@@ -153,9 +140,7 @@ fn start_on_free_port<'a>(
 fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
-    Ok(address
-        .map_err(|e| Error::io("cannot find a free port", e))?
-        .port())
+    Ok(address.map_err(|e| Error::io("cannot find a free port", e))?.port())
 }
 
 /// A connection to a port of this machine that does not wait for long.

@@ -37,42 +37,23 @@ pub(super) fn start(folder: &Path, programs: &Path) -> Result<(Running, Variable
     let data = folder.join("data");
     let command = |program: &str| {
         let program = programs.join(program);
-        let mut command = user
-            .as_ref()
-            .map_or_else(|| Command::new(&program), |user| user.command(&program));
-        command
-            .arg("-D")
-            .arg(&data)
-            .env("LC_ALL", "C")
-            .current_dir(folder);
+        let mut command =
+            user.as_ref().map_or_else(|| Command::new(&program), |user| user.command(&program));
+        command.arg("-D").arg(&data).env("LC_ALL", "C").current_dir(folder);
         command
     };
     let mut initdb = command("initdb");
-    initdb.args([
-        "--username=postgres",
-        "--auth=trust",
-        "--encoding=UTF8",
-        "--locale=C",
-    ]);
+    initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
     process::output(initdb.arg("--no-sync"))?;
 
     let launch = |port: u16| {
         let mut postgres = command("postgres");
-        postgres
-            .arg("-k")
-            .arg(folder)
-            .arg("-p")
-            .arg(port.to_string());
+        postgres.arg("-k").arg(folder).arg("-p").arg(port.to_string());
         for setting in SETTINGS {
             postgres.arg("-c").arg(setting);
         }
         // SIGINT stops it without waiting for its clients; SIGTERM would wait.
-        Launch {
-            name: "PostgreSQL",
-            command: postgres,
-            stop_signal: "INT",
-            folder,
-        }
+        Launch { name: "PostgreSQL", command: postgres, stop_signal: "INT", folder }
     };
     let (server, port) = start_on_free_port(launch, answers)?;
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
@@ -101,19 +82,14 @@ impl User {
     fn named(name: &str) -> Option<Self> {
         let id = |of: &str| process::output(Command::new("id").args([of, name]));
         let (uid, gid) = (id("-u").ok()?, id("-g").ok()?);
-        Some(Self {
-            uid: uid.trim().to_string(),
-            gid: gid.trim().to_string(),
-        })
+        Some(Self { uid: uid.trim().to_string(), gid: gid.trim().to_string() })
     }
 
     /// A program that runs as this user. `setpriv` becomes the program, so that the server is our
     /// own child.
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("setpriv");
-        command
-            .arg(format!("--reuid={}", self.uid))
-            .arg(format!("--regid={}", self.gid));
+        command.arg(format!("--reuid={}", self.uid)).arg(format!("--regid={}", self.gid));
         command.args(["--clear-groups", "--"]).arg(program);
         command
     }
@@ -132,9 +108,7 @@ fn answers(mut stream: TcpStream) -> io::Result<bool> {
     let protocol = 196_608_i32.to_be_bytes(); // 3.0
     let parameters = b"user\0postgres\0database\0postgres\0\0";
     let length = 4 + protocol.len() + parameters.len();
-    let length = i32::try_from(length)
-        .map_err(io::Error::other)?
-        .to_be_bytes();
+    let length = i32::try_from(length).map_err(io::Error::other)?.to_be_bytes();
     stream.write_all(&[&length, &protocol, parameters.as_slice()].concat())?;
     let mut kind = [0];
     stream.read_exact(&mut kind)?;

@@ -59,11 +59,8 @@ const POSTGRES_CLIENT: Need = Need {
     packages: &["postgresql-client"],
     variable: POSTGRES_FOLDER,
 };
-const MARIADBD: Need = Need {
-    programs: &["mariadbd"],
-    packages: &["mariadb-server-core"],
-    variable: MYSQL_FOLDER,
-};
+const MARIADBD: Need =
+    Need { programs: &["mariadbd"], packages: &["mariadb-server-core"], variable: MYSQL_FOLDER };
 const MARIADB_INSTALL: Need = Need {
     programs: &["mariadb-install-db"],
     packages: &["mariadb-server-core"],
@@ -74,11 +71,8 @@ const MARIADB_CLIENT: Need = Need {
     packages: &["mariadb-client"],
     variable: MYSQL_FOLDER,
 };
-const SQLITE: Need = Need {
-    programs: &["sqlite3"],
-    packages: &["sqlite3"],
-    variable: SQLITE_SHELL,
-};
+const SQLITE: Need =
+    Need { programs: &["sqlite3"], packages: &["sqlite3"], variable: SQLITE_SHELL };
 
 impl Programs {
     /// Finds the programs; those that are missing are installed, where that is possible.
@@ -91,11 +85,7 @@ impl Programs {
             Ok(programs) => return Ok(programs),
             Err(missing) => missing,
         };
-        let mut packages: Vec<_> = missing
-            .iter()
-            .flat_map(|need| need.packages)
-            .copied()
-            .collect();
+        let mut packages: Vec<_> = missing.iter().flat_map(|need| need.packages).copied().collect();
         packages.dedup();
         let reason = match apt::install(&packages) {
             Ok(()) => match Self::find(given) {
@@ -125,31 +115,13 @@ impl Programs {
                 PathBuf::new()
             })
         };
-        let postgres = folder(if given.postgres {
-            &POSTGRES_CLIENT
-        } else {
-            &POSTGRES
-        });
-        let mariadbd = folder(if given.mysql {
-            &MARIADB_CLIENT
-        } else {
-            &MARIADBD
-        });
-        let mariadb_install = folder(if given.mysql {
-            &MARIADB_CLIENT
-        } else {
-            &MARIADB_INSTALL
-        });
+        let postgres = folder(if given.postgres { &POSTGRES_CLIENT } else { &POSTGRES });
+        let mariadbd = folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADBD });
+        let mariadb_install = folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADB_INSTALL });
         let mysql = folder(&MARIADB_CLIENT);
         let sqlite_shell = folder(&SQLITE).join("sqlite3");
         if missing.is_empty() {
-            Ok(Self {
-                postgres,
-                mysql,
-                mariadbd,
-                mariadb_install,
-                sqlite_shell,
-            })
+            Ok(Self { postgres, mysql, mariadbd, mariadb_install, sqlite_shell })
         } else {
             Err(missing)
         }
@@ -159,10 +131,8 @@ impl Programs {
 impl Need {
     /// Where to look, best first.
     fn folders(&self) -> Vec<PathBuf> {
-        let mut folders: Vec<PathBuf> = env::var_os(self.variable)
-            .map(PathBuf::from)
-            .into_iter()
-            .collect();
+        let mut folders: Vec<PathBuf> =
+            env::var_os(self.variable).map(PathBuf::from).into_iter().collect();
         if self.variable == POSTGRES_FOLDER {
             folders.extend(postgres_versions());
         }
@@ -180,10 +150,7 @@ pub(super) fn folder_with(programs: &[&str], folders: &[PathBuf]) -> Option<Path
 
 /// Debian's folders of PostgreSQL, the newest version first.
 fn postgres_versions() -> Vec<PathBuf> {
-    let entries = fs::read_dir(POSTGRES_VERSIONS)
-        .into_iter()
-        .flatten()
-        .flatten();
+    let entries = fs::read_dir(POSTGRES_VERSIONS).into_iter().flatten().flatten();
     let version = |path: &Path| path.file_name()?.to_str()?.parse::<u32>().ok();
     let mut versions: Vec<(u32, PathBuf)> = entries
         .filter_map(|entry| Some((version(&entry.path())?, entry.path().join("bin"))))
@@ -194,11 +161,7 @@ fn postgres_versions() -> Vec<PathBuf> {
 
 /// What to tell a person who lacks programs.
 fn advice(missing: &[&Need], packages: &[&str], reason: &str) -> String {
-    let programs: Vec<_> = missing
-        .iter()
-        .flat_map(|need| need.programs)
-        .copied()
-        .collect();
+    let programs: Vec<_> = missing.iter().flat_map(|need| need.programs).copied().collect();
     format!(
         "the tests need programs that are missing: {}\n  \
          why not now:        {reason}\n  \
