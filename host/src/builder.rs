@@ -1,0 +1,171 @@
+//! What is set before a run starts.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use sql_batcher_adapters::{Adapter, Dialect};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    task::spawn_blocking,
+};
+
+use crate::{
+    Batcher, Core, Error, ErrorKind, Options, Oversized, Result, SandboxLimits, Snapshot,
+    Transactions,
+    driver::{Driver, Stop},
+    pieces::Statements,
+    run_batch::Slot,
+    sandbox::{Answer, Session},
+    tally::{Observer, Tally},
+};
+
+/// Pieces of input that may wait for the driver: one, which is read while another is split.
+const WAITING_PIECES: usize = 1;
+
+/// Sets up a run; made by [`Batcher::builder`]. Each option is described at [`Options`].
+#[must_use = "a run starts with `build`"]
+pub struct Builder {
+    adapter: Arc<dyn Adapter>,
+    options: Options,
+    core: Option<Core>,
+    observer: Observer,
+}
+
+impl Builder {
+    pub(crate) fn new(adapter: Arc<dyn Adapter>) -> Self {
+        Self { adapter, options: Options::default(), core: None, observer: Observer::default() }
+    }
+
+    /// All options at once.
+    pub fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// The most bytes of one request: see [`Options::max_bytes`].
+    pub fn max_bytes(self, bytes: u64) -> Self {
+        self.set(|options| options.max_bytes(bytes))
+    }
+
+    /// The most bytes that one statement may take: see [`Options::max_statement_bytes`].
+    pub fn max_statement_bytes(self, bytes: u64) -> Self {
+        self.set(|options| options.max_statement_bytes(bytes))
+    }
+
+    /// The most statements of one batch: see [`Options::max_statements`].
+    pub fn max_statements(self, count: u32) -> Self {
+        self.set(|options| options.max_statements(count))
+    }
+
+    /// The most rows of one batch: see [`Options::max_rows`].
+    pub fn max_rows(self, count: u32) -> Self {
+        self.set(|options| options.max_rows(count))
+    }
+
+    /// How long the first statement of a batch may wait: see [`Options::max_age`].
+    pub fn max_age(self, age: Duration) -> Self {
+        self.set(|options| options.max_age(age))
+    }
+
+    /// How far a transaction reaches: see [`Options::transactions`].
+    pub fn transactions(self, transactions: Transactions) -> Self {
+        self.set(|options| options.transactions(transactions))
+    }
+
+    /// What becomes of a single statement that is too large: see [`Options::oversized`].
+    pub fn oversized(self, oversized: Oversized) -> Self {
+        self.set(|options| options.oversized(oversized))
+    }
+
+    /// Whose client's rules split the script: see [`Options::dialect`].
+    pub fn dialect(self, dialect: Dialect) -> Self {
+        self.set(|options| options.dialect(dialect))
+    }
+
+    /// What the sandbox may use: see [`SandboxLimits`].
+    pub fn sandbox(self, limits: SandboxLimits) -> Self {
+        self.set(|options| options.sandbox(limits))
+    }
+
+    /// Batches with another component than the embedded one.
+    pub fn core(mut self, core: Core) -> Self {
+        self.core = Some(core);
+        self
+    }
+
+    /// Tells how far the run has come: at most every 100 ms, and once at its end. Called on the
+    /// task that drives the run, so it must not block.
+    pub fn observer(mut self, observer: impl Fn(&Snapshot) + Send + 'static) -> Self {
+        self.observer = Observer::new(observer);
+        self
+    }
+
+    /// Checks the options and starts the run. The first one in a process compiles the embedded
+    /// component, or takes it from the user's cache folder.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`] where an option is out of its range or the database cannot do
+    /// it, or where there is no tokio runtime; [`ErrorKind::Sandbox`] where no sandbox is to be
+    /// had.
+    pub async fn build(self) -> Result<Batcher> {
+        let runtime = Handle::try_current().map_err(|error| {
+            Error::new(ErrorKind::InvalidOptions, "a batcher needs a tokio runtime")
+                .with_source(error.into())
+        })?;
+        let database = self.adapter.capabilities();
+        let settings = self.options.settle_for(database)?;
+        let tally = Tally::new(database.server.clone(), database.notes.clone());
+        let core = match self.core {
+            Some(core) => core,
+            None => embedded().await?,
+        };
+        let spans_run = settings.transactions == Transactions::Run;
+        let eager = settings.max_age.is_some();
+        let slots = (0..settings.max_in_flight)
+            .map(|_| Slot::new(Arc::clone(&self.adapter), spans_run))
+            .collect();
+        let (commands, queue) = mpsc::channel(WAITING_PIECES);
+        let (stop, stopped) = watch::channel(Stop::No);
+        let tally = Arc::new(Mutex::new(tally));
+        let driver = Driver {
+            session: Session::open(&core, settings, Answer::Pending)?,
+            adapter: self.adapter,
+            idle: slots,
+            commands: queue,
+            stop: stopped,
+            tally: Arc::clone(&tally),
+            observer: self.observer,
+            spans_run,
+        };
+        let task = runtime.spawn(driver.run());
+        let added = Statements::default();
+        Ok(Batcher { commands, task, stop, tally, added, eager, failed: None })
+    }
+
+    fn set(mut self, change: impl FnOnce(Options) -> Options) -> Self {
+        self.options = change(self.options);
+        self
+    }
+}
+
+/// The embedded component. To compile it takes a while, so that is done off the runtime's threads.
+async fn embedded() -> Result<Core> {
+    if let Some(core) = Core::compiled() {
+        return core.cloned();
+    }
+    let compiled = spawn_blocking(|| Core::embedded().cloned()).await;
+    compiled.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Sandbox, "the component was not compiled")
+            .with_source(error.into()))
+    })
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder").field("options", &self.options).finish_non_exhaustive()
+    }
+}

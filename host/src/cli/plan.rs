@@ -1,0 +1,113 @@
+//! What a run is to do: the command line, the environment and the configuration file taken
+//! together, and checked as far as possible without a database.
+
+use std::{env, time::Duration};
+
+use sql_batcher::{Options, adapters::PoolOptions};
+
+use super::{
+    Usage,
+    args::{BatchingArgs, DialectArg, Format, RunArgs},
+    config::{self, Config},
+    database::Database,
+    inputs::Inputs,
+    units::{ByteSize, TimeSpan},
+};
+
+/// What `run` is to do.
+pub(super) struct Plan {
+    pub(super) database: Database,
+    pub(super) pool: PoolOptions,
+    pub(super) options: Options,
+    /// Whether the dialect was chosen; else it is that of the database.
+    pub(super) dialect_is_named: bool,
+    pub(super) inputs: Inputs,
+    pub(super) report: Format,
+    pub(super) dry_run: bool,
+    pub(super) quiet: bool,
+    pub(super) progress: bool,
+}
+
+impl Plan {
+    /// Settles what was asked for.
+    ///
+    /// # Errors
+    /// What cannot be done, before anything is.
+    pub(super) fn of(args: RunArgs) -> Result<Self, Usage> {
+        let config = config::load(args.sources.config.as_deref())?;
+        let inputs = Inputs::check(&args.sources.files)?;
+        let pool = pool(args.connect_timeout.or(config.connect_timeout))?;
+        let max_age = args.max_age.or(config.max_age);
+        let dialect = args.batching.dialect.or(config.dialect).unwrap_or_default();
+        let options = options(args.batching, &config);
+        let options = match max_age {
+            Some(TimeSpan(age)) => options.max_age(age),
+            None => options,
+        };
+        check(&options)?;
+        let dry_run = args.dry_run.or(config.dry_run).unwrap_or_default();
+        let quiet = args.quiet.or(config.quiet).unwrap_or_default();
+        let no_progress = args.no_progress.or(config.no_progress).unwrap_or_default();
+        Ok(Self {
+            database: Database::choose(args.database.or(config.database), |name| {
+                env::var(name).ok()
+            })?,
+            pool,
+            options,
+            dialect_is_named: dialect.named().is_some(),
+            inputs,
+            report: args.report.or(config.report).unwrap_or_default(),
+            dry_run,
+            quiet,
+            progress: !quiet && !no_progress,
+        })
+    }
+}
+
+/// The options of batching; what was not said is left at the library's default.
+pub(super) fn options(args: BatchingArgs, config: &Config) -> Options {
+    let mut options = Options::default();
+    if let Some(ByteSize(bytes)) = args.max_bytes.or(config.max_bytes) {
+        options = options.max_bytes(bytes);
+    }
+    if let Some(ByteSize(bytes)) = args.max_statement_bytes.or(config.max_statement_bytes) {
+        options = options.max_statement_bytes(bytes);
+    }
+    if let Some(count) = args.max_statements.or(config.max_statements) {
+        options = options.max_statements(count);
+    }
+    if let Some(count) = args.max_rows.or(config.max_rows) {
+        options = options.max_rows(count);
+    }
+    let dialect = args.dialect.or(config.dialect).and_then(DialectArg::named);
+    if let Some(dialect) = dialect {
+        options = options.dialect(dialect);
+    }
+    let transactions = args.transactions.or(config.transactions).unwrap_or_default();
+    let oversized = args.oversized.or(config.oversized).unwrap_or_default();
+    options.transactions(transactions.into()).oversized(oversized.into())
+}
+
+/// Whether the options are in their ranges.
+pub(super) fn check(options: &Options) -> Result<(), Usage> {
+    options.check().map_err(|error| Usage(as_typed(&error.to_string())))
+}
+
+/// The name of an option as it is written on the command line.
+fn as_typed(message: &str) -> String {
+    match message.split_once(' ') {
+        Some((name, rest)) => format!("{} {rest}", name.replace('_', "-")),
+        None => message.to_owned(),
+    }
+}
+
+fn pool(connect_timeout: Option<TimeSpan>) -> Result<PoolOptions, Usage> {
+    let mut pool = PoolOptions::default();
+    let Some(TimeSpan(timeout)) = connect_timeout else { return Ok(pool) };
+    if !(Duration::from_millis(1)..=Duration::from_secs(3600)).contains(&timeout) {
+        let message = format!("connect-timeout of {timeout:?} is not in the range 1ms to 1h");
+        return Err(Usage(message));
+    }
+    pool.connect_timeout = timeout;
+    Ok(pool)
+}

@@ -1,0 +1,112 @@
+//! `run`: scripts into a database.
+
+use std::{future::pending, io, pin::pin};
+
+use sql_batcher::{Batcher, Error, Result, adapters};
+use tokio::{runtime::Runtime, sync::watch};
+
+use super::{
+    Usage,
+    args::RunArgs,
+    dry_run,
+    ending::{Ended, Exit, conclude},
+    inputs::{Input, Inputs},
+    plan::Plan,
+    progress::Progress,
+    signals::Signals,
+};
+
+/// Runs the scripts, and says how it went.
+///
+/// # Errors
+/// What cannot be done, before anything is.
+pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
+    let plan = Plan::of(args)?;
+    let progress = Progress::new(plan.progress, plan.inputs.total_bytes);
+    if let Some(text) = plan.inputs.waits_for_keyboard().filter(|_| !plan.quiet) {
+        progress.say(text);
+    }
+    if plan.dry_run {
+        let ended = dry_run::count(&plan, &progress)?;
+        return Ok(conclude(&plan, ended));
+    }
+    let cannot_start = |error: io::Error| Usage(format!("cannot start: {error}"));
+    let runtime = Runtime::new().map_err(cannot_start)?;
+    let ended = runtime.block_on(apply(&plan, &progress)).map_err(cannot_start)?;
+    // A read from a terminal that nobody answers is left alone.
+    runtime.shutdown_background();
+    progress.clear();
+    Ok(conclude(&plan, ended))
+}
+
+/// Connects and runs, until the end or the second signal.
+async fn apply(plan: &Plan, progress: &Progress) -> io::Result<Ended> {
+    let mut signals = Signals::listen()?;
+    let batcher = tokio::select! {
+        batcher = connect(plan, progress) => batcher,
+        () = signals.next() => Err(Error::cancelled("interrupted before anything was sent")),
+    };
+    let batcher = match batcher {
+        Ok(batcher) => batcher,
+        Err(error) => return Ok(error.into()),
+    };
+    let canceller = batcher.canceller();
+    let (stop, stopped) = watch::channel(false);
+    let mut feeding = pin!(feed(batcher, &plan.inputs, stopped));
+    tokio::select! {
+        ended = &mut feeding => return Ok(ended),
+        () = signals.next() => {}
+    }
+    canceller.cancel();
+    stop.send_replace(true);
+    progress.say("stopping after the batch that is under way; once more aborts it");
+    tokio::select! {
+        ended = &mut feeding => return Ok(Ended { interrupted: true, ..ended }),
+        () = signals.next() => {}
+    }
+    canceller.abort();
+    Ok(Ended { interrupted: true, ..feeding.await })
+}
+
+async fn connect(plan: &Plan, progress: &Progress) -> Result<Batcher> {
+    let adapter = adapters::connect(plan.database.url(), &plan.pool).await?;
+    let builder = Batcher::builder_boxed(adapter).options(plan.options.clone());
+    let progress = progress.clone();
+    builder.observer(move |so_far| progress.show(so_far)).build().await
+}
+
+async fn feed(
+    mut batcher: Batcher,
+    inputs: &Inputs,
+    mut stopped: watch::Receiver<bool>,
+) -> Ended {
+    for input in &inputs.list {
+        let read = tokio::select! {
+            read = read(&mut batcher, input) => read,
+            // Then it is not the input that says how the run ends.
+            () = stop_wanted(&mut stopped) => break,
+        };
+        let Err(error) = read else { continue };
+        if error.report().is_some() {
+            return error.into();
+        }
+        // The input has failed, not the run: what is under way may end.
+        batcher.cancel();
+        let ended = Ended::from(batcher.finish().await);
+        return Ended { error: Some(error), ..ended };
+    }
+    batcher.finish().await.into()
+}
+
+async fn read(batcher: &mut Batcher, input: &Input) -> Result<()> {
+    match input {
+        Input::Stdin => batcher.read_from(input.name(), tokio::io::stdin()).await,
+        Input::File(path) => batcher.read_file(path).await,
+    }
+}
+
+async fn stop_wanted(stopped: &mut watch::Receiver<bool>) {
+    if stopped.wait_for(|stop| *stop).await.is_err() {
+        pending::<()>().await;
+    }
+}

@@ -1,0 +1,404 @@
+//! The driver: one loop between what the caller gives, what the component wants, and what the
+//! database answers. It runs as a task of its own, so that reading, splitting and the database
+//! overlap; it owns the session, the connections and the account.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use sql_batcher_adapters::{Adapter, CopyPart, Problem, Scope};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::{JoinError, JoinSet},
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    Error, ErrorKind, Position, Report, Result,
+    batch::Batch,
+    input::Sources,
+    progress::{Outcome, Progress},
+    report::Failure,
+    run_batch::{Landed, Slot, Trouble, attempt, close_adapter},
+    sandbox::Session,
+    tally::{Observer, Tally},
+};
+
+/// What a caller wants done, in order.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// A piece of a script, cut anywhere.
+    Bytes(Vec<u8>),
+    /// A piece of a script that is UTF-8.
+    Text(String),
+    /// Statements that are already apart.
+    Statements { text: String, ends: Vec<u32> },
+    /// What follows is an input of its own, with this name.
+    BeginInput(Arc<str>),
+    /// The input has ended; what follows has no name.
+    EndInput,
+    /// Send what there is, and answer once all of it is applied.
+    Flush(oneshot::Sender<()>),
+    /// There is no more.
+    Finish,
+}
+
+/// How a run is to end early.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Stop {
+    #[default]
+    No,
+    /// Nothing more is started; what is under way may end.
+    Cancel,
+    /// What is under way is taken back, too.
+    Abort,
+}
+
+/// Everything that one run needs.
+pub(crate) struct Driver {
+    pub(crate) session: Session,
+    pub(crate) adapter: Arc<dyn Adapter>,
+    pub(crate) idle: Vec<Slot>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) stop: watch::Receiver<Stop>,
+    pub(crate) tally: Arc<Mutex<Tally>>,
+    pub(crate) observer: Observer,
+    pub(crate) spans_run: bool,
+}
+
+struct Run {
+    driver: Driver,
+    progress: Progress,
+    queue: VecDeque<Batch>,
+    flights: JoinSet<Landed>,
+    /// Statements of the batches under way.
+    sent: u64,
+    /// Statements of the batches that were applied, be it inside a transaction that is still open.
+    landed: u64,
+    sources: Sources,
+    /// Where the `COPY` block starts whose data is under way.
+    copying: Option<Position>,
+    /// Whether a script has been pushed and not ended.
+    in_script: bool,
+    flush: Option<oneshot::Sender<()>>,
+    stopped: Stop,
+    ticked_ms: Option<u64>,
+    failure: Option<Error>,
+    started: Instant,
+}
+
+impl Driver {
+    /// Drives one run to its end.
+    ///
+    /// # Errors
+    /// Whatever ended the run early, with the report.
+    pub(crate) async fn run(self) -> Result<Report> {
+        let mut run = Run {
+            driver: self,
+            progress: Progress { ready: true, ..Progress::default() },
+            queue: VecDeque::new(),
+            flights: JoinSet::new(),
+            sent: 0,
+            landed: 0,
+            sources: Sources::default(),
+            copying: None,
+            in_script: false,
+            flush: None,
+            stopped: Stop::No,
+            ticked_ms: None,
+            failure: None,
+            started: Instant::now(),
+        };
+        if let Err(error) = run.work().await {
+            run.failure.get_or_insert(error);
+            run.settle().await;
+        }
+        run.close().await
+    }
+}
+
+impl Run {
+    /// The loop. Ends with the account of the component, or where the component cannot go on.
+    async fn work(&mut self) -> Result<()> {
+        while self.progress.account.is_none() {
+            self.launch();
+            self.answer_flush();
+            let due = self.progress.deadline_ms.filter(|due| self.ticked_ms != Some(*due));
+            tokio::select! {
+                biased;
+                stop = stopped(&mut self.driver.stop, self.stopped) => self.obey_stop(stop)?,
+                Some(landed) = self.flights.join_next() => self.land(landed)?,
+                () = until(self.started, due) => {
+                    self.ticked_ms = due;
+                    self.call(Session::tick)?;
+                }
+                command = self.driver.commands.recv(), if self.wants_input() => {
+                    self.obey(command.ok_or_else(abandoned)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wants_input(&self) -> bool {
+        let Progress { ready, failure, .. } = &self.progress;
+        *ready && failure.is_none() && self.flush.is_none() && self.stopped == Stop::No
+    }
+
+    /// Starts what the component has handed out, as far as there are slots.
+    fn launch(&mut self) {
+        while !self.queue.is_empty() {
+            let Some(slot) = self.driver.idle.pop() else { return };
+            if let Some(batch) = self.queue.pop_front() {
+                self.sent += batch.statements() as u64;
+                if batch.copy == Some(CopyPart::First) {
+                    self.copying = self.sources.of_statement(&batch, 0);
+                }
+                self.flights.spawn(attempt(slot, batch));
+            }
+        }
+    }
+
+    fn answer_flush(&mut self) {
+        if self.progress.in_flight == 0 && self.progress.failure.is_none() {
+            // Whoever no longer waits needs no answer.
+            let _ = self.flush.take().map(|waiting| waiting.send(()));
+        }
+    }
+
+    fn obey(&mut self, command: Command) -> Result<()> {
+        match command {
+            Command::Bytes(chunk) => {
+                self.receive(chunk.len());
+                self.in_script = true;
+                self.call(|session, now_ms| session.push(&chunk, now_ms))
+            }
+            Command::Text(chunk) => {
+                self.receive(chunk.len());
+                self.in_script = true;
+                self.call(|session, now_ms| session.push_text(&chunk, now_ms))
+            }
+            Command::Statements { text, ends } => {
+                if self.in_script {
+                    self.end_input(None)?;
+                }
+                self.receive(text.len());
+                self.call(|session, now_ms| session.add(&text, &ends, now_ms))
+            }
+            Command::BeginInput(name) => self.end_input(Some(name)),
+            Command::EndInput => self.end_input(None),
+            Command::Flush(waiting) => {
+                self.flush = Some(waiting);
+                self.call(Session::flush)
+            }
+            Command::Finish => self.call(Session::finish),
+        }
+    }
+
+    fn obey_stop(&mut self, stop: Stop) -> Result<()> {
+        self.stopped = stop;
+        if stop == Stop::Abort {
+            return Err(cancelled());
+        }
+        self.call(Session::cancel)
+    }
+
+    fn end_input(&mut self, next: Option<Arc<str>>) -> Result<()> {
+        let ended = self.call(Session::end_input);
+        let received = self.tally().received;
+        self.sources.begin(received, next);
+        self.in_script = false;
+        ended
+    }
+
+    fn receive(&mut self, bytes: usize) {
+        self.tally().received += bytes as u64;
+    }
+
+    /// One call into the component, and what follows from it.
+    fn call(&mut self, function: impl FnOnce(&mut Session, u64) -> Result<Progress>) -> Result<()> {
+        let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let session = &mut self.driver.session;
+        self.progress = function(session, now_ms)?;
+        self.queue.extend(session.take_batches());
+        let account = session.account()?;
+        let passed_over = session.commands_passed_over();
+
+        let mut tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        tally.account = account;
+        tally.commands_passed_over = passed_over;
+        self.driver.observer.tell(|| tally.snapshot());
+        Ok(())
+    }
+
+    /// Tells the component how a batch ended; the details of a failure stay here.
+    fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<()> {
+        let (batch, outcome) = self.record(landed)?;
+        let statements = batch.statements() as u64;
+        let told = self.call(|session, now_ms| session.complete(batch.id, outcome, now_ms));
+        if told.is_err() {
+            self.tally().account.settle(statements, outcome_alone(&batch, outcome));
+        } else if let Outcome::Applied { .. } = outcome {
+            self.landed += statements;
+        }
+        told
+    }
+
+    fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
+        let Landed { slot, batch, result, elapsed } = landed.map_err(|_| abandoned())?;
+        self.driver.idle.push(slot);
+        self.sent -= batch.statements() as u64;
+        self.tally().times.record(elapsed);
+        match result {
+            Ok(effects) => Ok((batch, Outcome::Applied { rows: effects.rows })),
+            Err(trouble) => {
+                let outcome = trouble.outcome();
+                let error = self.explain(trouble, &batch);
+                self.failure.get_or_insert(error);
+                Ok((batch, outcome))
+            }
+        }
+    }
+
+    fn explain(&self, trouble: Trouble, batch: &Batch) -> Error {
+        let problem = match trouble {
+            Trouble::Unreachable(error) => return error.into(),
+            Trouble::Refused(problem) => problem,
+        };
+        if let Some(position) = self.position_of(&problem, batch) {
+            return Error::of_problem(problem).at(Some(position));
+        }
+        let first = self.sources.of_statement(batch, 0);
+        let from = first.map(|first| format!(", from {first}")).unwrap_or_default();
+        Error::of_problem(problem).about(&format!("batch {}{from}", batch.id))
+    }
+
+    fn position_of(&self, problem: &Problem, batch: &Batch) -> Option<Position> {
+        let place = match (problem.offset, problem.statement, batch.statements()) {
+            (_, _, 0) => {
+                let start = self.copying.clone()?;
+                return Some(Position { batch: Some(batch.id), ..start });
+            }
+            (Some(offset), _, _) => batch.locate(offset as usize),
+            (None, Some(index), _) => batch.place(index as usize),
+            (None, None, 1) => batch.place(0),
+            (None, None, _) => None,
+        };
+        Some(self.sources.position(place?, Some(batch.id)))
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally> {
+        self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The end of a run.
+impl Run {
+    /// Ends what is under way where the component can no longer be asked, and writes down what
+    /// became of it.
+    async fn settle(&mut self) {
+        let decided = self.tally().account.decided();
+        let inside_transaction = self.landed.saturating_sub(decided);
+        if self.stopped == Stop::Abort {
+            self.flights.abort_all();
+        }
+        while let Some(landed) = self.flights.join_next().await {
+            if let Ok((batch, outcome)) = self.record(landed) {
+                let outcome = outcome_alone(&batch, outcome);
+                self.tally().account.settle(batch.statements() as u64, outcome);
+            }
+        }
+        let lost = std::mem::take(&mut self.sent);
+        let mut tally = self.tally();
+        tally.account.settle(lost, Outcome::Unknown);
+        tally.account.give_up(inside_transaction);
+    }
+
+    async fn close(mut self) -> Result<Report> {
+        let mut error = self.ended_by();
+        if self.driver.spans_run {
+            let mut tally = self.tally();
+            match error {
+                None => tally.account.commit(),
+                Some(_) => tally.account.roll_back(),
+            }
+        }
+        for slot in std::mem::take(&mut self.driver.idle) {
+            if error.is_some() {
+                slot.close().await;
+            } else if let Err(problem) = slot.commit().await {
+                error = Some(self.lose_run(problem));
+            }
+        }
+        close_adapter(&*self.driver.adapter).await;
+        self.report(error)
+    }
+
+    fn report(mut self, error: Option<Error>) -> Result<Report> {
+        let tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        self.driver.observer.tell_now(|| tally.snapshot());
+        let report = tally.report(error.as_ref().map(Failure::from));
+        match error {
+            None => Ok(report),
+            Some(error) => Err(error.with_report(report)),
+        }
+    }
+
+    /// The transaction of the whole run was not committed, or not known to be.
+    fn lose_run(&self, problem: Problem) -> Error {
+        let mut tally = self.tally();
+        match problem.outcome_unknown {
+            true => tally.account.lose_track(),
+            false => tally.account.roll_back(),
+        }
+        Error::of_problem(problem).about("commit of the run")
+    }
+
+    /// What ended the run early, if anything did: a batch that failed comes before what was found
+    /// later in the input.
+    fn ended_by(&mut self) -> Option<Error> {
+        if let Some(error) = self.failure.take() {
+            return Some(error);
+        }
+        if let Some(failure) = self.progress.failure.take() {
+            return Some(Error::of_refusal(failure, &self.sources));
+        }
+        (self.stopped > Stop::No).then(cancelled)
+    }
+}
+
+/// How a batch ended as far as the batch alone tells: one that belongs to a transaction of the
+/// script's own may or may not have ended it.
+fn outcome_alone(batch: &Batch, outcome: Outcome) -> Outcome {
+    match outcome {
+        Outcome::Applied { .. } if batch.scope == Scope::Scripted => Outcome::Unknown,
+        outcome => outcome,
+    }
+}
+
+/// Waits for this moment; for ever where there is none.
+async fn until(started: Instant, due_ms: Option<u64>) {
+    match due_ms {
+        Some(due_ms) => sleep_until(started + Duration::from_millis(due_ms)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a stop is wanted that goes further than the one before.
+async fn stopped(stop: &mut watch::Receiver<Stop>, seen: Stop) -> Stop {
+    let wanted = stop.wait_for(|stop| *stop > seen).await.map(|stop| *stop);
+    match wanted {
+        Ok(stop) => stop,
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn cancelled() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was cancelled")
+}
+
+fn abandoned() -> Error {
+    Error::new(ErrorKind::Cancelled, "the run was abandoned before its end")
+}

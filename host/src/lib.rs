@@ -1,0 +1,68 @@
+//! Streams of SQL in, requests that keep every limit of the database out.
+//!
+//! A run takes SQL as scripts or as single statements, splits it as the database's own client
+//! would, packs it into batches, applies them in order, and says exactly what was applied. What
+//! decides about batches is a WebAssembly component in a sandbox; this crate is its native host.
+//!
+//! - [`Batcher`] runs on a database, and [`blocking::Batcher`] is the same without `async`;
+//! - [`Splitter`] splits and batches, and touches no database;
+//! - [`adapters`] are the databases;
+//! - [`Options`] are the limits, [`Report`] is the account, [`Error`] is what went wrong.
+//!
+//! ```
+//! use sql_batcher::{Batcher, adapters::Sqlite};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> sql_batcher::Result<()> {
+//! let db = Sqlite::connect("sqlite::memory:").await?;
+//! let mut batcher = Batcher::builder(db).max_bytes(256 * 1024).build().await?;
+//! batcher.add("CREATE TABLE foo (id INTEGER, name TEXT)").await?;
+//! batcher.add("INSERT INTO foo VALUES (1, 'bar')").await?;
+//! println!("{}", batcher.finish().await?);
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod blocking;
+
+mod account;
+mod batch;
+mod batcher;
+mod builder;
+mod driver;
+mod error;
+mod histogram;
+mod input;
+mod options;
+mod pieces;
+mod progress;
+mod report;
+mod run_batch;
+mod sandbox;
+mod splitter;
+mod tally;
+
+/// The databases: one [`Adapter`](adapters::Adapter) for each.
+pub mod adapters {
+    pub use sql_batcher_adapters::*;
+}
+
+pub use batch::{Batch, SealReason, StatementKind};
+pub use batcher::{Batcher, Canceller};
+pub use builder::Builder;
+pub use error::{Error, ErrorKind, Fault, Position, Result, Retry};
+pub use options::{Options, Oversized, SandboxLimits, Transactions};
+pub use report::{BatchTimes, Failure, Report};
+pub use sandbox::Core;
+pub use splitter::Splitter;
+pub use sql_batcher_adapters::{CopyPart, Dialect, Scope};
+pub use tally::Snapshot;
+
+/// The batching component, as WebAssembly: what [`Core::embedded`] compiles. Other hosts of the
+/// same contract (the world `batcher` of `wit/`) may run it, too.
+pub static CORE_COMPONENT: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/sql_batcher_core.wasm"));
+
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,0 +1,344 @@
+//! What a run may be told, checked before it starts.
+
+use std::{fmt::Display, ops::RangeInclusive, time::Duration};
+
+use sql_batcher_adapters::{Capabilities, Dialect};
+
+use crate::{Error, ErrorKind, Result};
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+const BYTES: RangeInclusive<u64> = 1..=GIB;
+const STATEMENTS: RangeInclusive<u32> = 1..=1_000_000;
+const ROWS: RangeInclusive<u32> = 1..=u32::MAX;
+const AGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+const CALL_TIMEOUT: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_secs(3600);
+/// The most that 32-bit WebAssembly can address.
+const MEMORY: RangeInclusive<u64> = MIB..=4 * GIB;
+
+/// How far a transaction of the batcher's own reaches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Transactions {
+    /// Each batch is applied whole or not at all, where the database can: the default.
+    #[default]
+    Batch,
+    /// The whole run is one transaction: everything is applied or nothing. Statements that control
+    /// transactions, or cannot run inside one, are refused.
+    Run,
+    /// None: each statement stands for itself, as the database's own client would have it.
+    None,
+}
+
+/// What becomes of a single statement that is larger than a batch may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Oversized {
+    /// It is refused ([`ErrorKind::BatchSizeExceeded`]) before any of it runs: the default.
+    #[default]
+    Refuse,
+    /// It is sent by itself where the database's own limit and
+    /// [`Options::max_statement_bytes`] allow, else refused.
+    SendAlone,
+}
+
+/// What the sandbox around the batching component may use. The defaults follow from the other
+/// options; they are limits, not reservations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SandboxLimits {
+    /// Bytes of linear memory, 1 MiB to 4 GiB. Default, none: what the other options can need:
+    /// 16 MiB, and 3 times the largest statement, and 4 times the largest batch, and 128 bytes for
+    /// each statement that a batch may have.
+    pub memory_bytes: Option<u64>,
+    /// Wall time of one call into the sandbox, which takes one piece of input (256 KiB): 10 ms to
+    /// 1 hour, kept to the next 5 ms. Default 10 s.
+    pub call_timeout: Duration,
+}
+
+impl Default for SandboxLimits {
+    fn default() -> Self {
+        Self { memory_bytes: None, call_timeout: Duration::from_secs(10) }
+    }
+}
+
+/// How a run batches. Every option has a default; a value out of its range is an
+/// [`ErrorKind::InvalidOptions`] when the run is built.
+///
+/// ```
+/// use sql_batcher::Options;
+///
+/// let options = Options::default().max_bytes(64 * 1024).max_statements(500);
+/// assert!(options.check().is_ok());
+/// let error = options.max_bytes(0).check().unwrap_err();
+/// assert_eq!(error.to_string(), "max_bytes of 0 is not in the range 1 to 1073741824");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    max_bytes: u64,
+    max_statement_bytes: Option<u64>,
+    max_statements: u32,
+    max_rows: Option<u32>,
+    max_age: Option<Duration>,
+    transactions: Transactions,
+    oversized: Oversized,
+    dialect: Option<Dialect>,
+    sandbox: SandboxLimits,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_bytes: MIB,
+            max_statement_bytes: None,
+            max_statements: 100_000,
+            max_rows: None,
+            max_age: None,
+            transactions: Transactions::default(),
+            oversized: Oversized::default(),
+            dialect: None,
+            sandbox: SandboxLimits::default(),
+        }
+    }
+}
+
+impl Options {
+    /// The most bytes of one request, separators included: 1 to 1 GiB, default 1 MiB. Where the
+    /// database takes less, its own limit holds.
+    pub fn max_bytes(mut self, bytes: u64) -> Self {
+        self.max_bytes = bytes;
+        self
+    }
+
+    /// The most bytes that one statement may take while it is read, which bounds what an unclosed
+    /// quote can buffer: `max_bytes` to 1 GiB, default 64 MiB or `max_bytes`, whichever is more.
+    pub fn max_statement_bytes(mut self, bytes: u64) -> Self {
+        self.max_statement_bytes = Some(bytes);
+        self
+    }
+
+    /// The most statements of one batch: 1 to 1000000, default 100000, which takes the shortest
+    /// statements up to the default of `max_bytes`. Where the database takes less, its own limit
+    /// holds.
+    pub fn max_statements(mut self, count: u32) -> Self {
+        self.max_statements = count;
+        self
+    }
+
+    /// The most rows of `VALUES` in one batch, where they can be counted: at least 1, default no
+    /// limit. A single statement that has more goes alone.
+    pub fn max_rows(mut self, count: u32) -> Self {
+        self.max_rows = Some(count);
+        self
+    }
+
+    /// How long the first statement of a batch may wait for others: 1 ms to 1 day, default no
+    /// limit. For input that trickles in.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
+    /// How far a transaction of the batcher's own reaches: default [`Transactions::Batch`].
+    pub fn transactions(mut self, transactions: Transactions) -> Self {
+        self.transactions = transactions;
+        self
+    }
+
+    /// What becomes of a single statement above `max_bytes`: default [`Oversized::Refuse`].
+    pub fn oversized(mut self, oversized: Oversized) -> Self {
+        self.oversized = oversized;
+        self
+    }
+
+    /// Whose client's rules split the script: default that of the database;
+    /// [`Dialect::Generic`] where there is none.
+    pub fn dialect(mut self, dialect: Dialect) -> Self {
+        self.dialect = Some(dialect);
+        self
+    }
+
+    /// What the sandbox may use: see [`SandboxLimits`].
+    pub fn sandbox(mut self, limits: SandboxLimits) -> Self {
+        self.sandbox = limits;
+        self
+    }
+
+    /// Whether every option is in its range.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`], which names the first option that is not, and its range.
+    pub fn check(&self) -> Result<()> {
+        in_range("max_bytes", self.max_bytes, BYTES)?;
+        in_range("max_statement_bytes", self.statement_bytes(), self.max_bytes..=GIB)?;
+        in_range("max_statements", self.max_statements, STATEMENTS)?;
+        if let Some(rows) = self.max_rows {
+            in_range("max_rows", rows, ROWS)?;
+        }
+        if let Some(age) = self.max_age {
+            duration_in_range("max_age", age, AGE)?;
+        }
+        if let Some(bytes) = self.sandbox.memory_bytes {
+            in_range("sandbox.memory_bytes", bytes, MEMORY)?;
+        }
+        duration_in_range("sandbox.call_timeout", self.sandbox.call_timeout, CALL_TIMEOUT)
+    }
+
+    fn statement_bytes(&self) -> u64 {
+        self.max_statement_bytes.unwrap_or(self.max_bytes.max(64 * MIB))
+    }
+
+    /// The options as they hold where no database is involved.
+    pub(crate) fn settle(&self) -> Result<Settings> {
+        self.check()?;
+        let max_statement_bytes = self.statement_bytes();
+        Ok(Settings {
+            dialect: self.dialect.unwrap_or(Dialect::Generic),
+            max_bytes: self.max_bytes,
+            max_statement_bytes,
+            max_statements: self.max_statements,
+            max_rows: self.max_rows,
+            max_age: self.max_age,
+            max_in_flight: 1,
+            send_alone_bytes: match self.oversized {
+                Oversized::Refuse => None,
+                Oversized::SendAlone => Some(max_statement_bytes),
+            },
+            transactions: self.transactions,
+            sandbox: self.sandbox,
+        })
+    }
+
+    /// The options as they hold with a database that can do this.
+    pub(crate) fn settle_for(&self, database: &Capabilities) -> Result<Settings> {
+        let mut settings = self.settle()?;
+        settings.dialect = self.dialect.unwrap_or(database.dialect);
+        settings.max_bytes = settings.max_bytes.min(database.max_request_bytes.max(1));
+        settings.send_alone_bytes =
+            settings.send_alone_bytes.map(|bytes| bytes.min(database.max_request_bytes));
+        if let Some(count) = database.max_statements_per_request {
+            settings.max_statements = settings.max_statements.min(count.max(1));
+        }
+        if database.transactions {
+            return Ok(settings);
+        }
+        if settings.transactions == Transactions::Run {
+            let message = format!("{} has no transactions to run in", database.server);
+            return Err(Error::new(ErrorKind::InvalidOptions, message));
+        }
+        settings.transactions = Transactions::None;
+        Ok(settings)
+    }
+}
+
+/// Options that have been checked, and what the database allows taken into account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settings {
+    pub(crate) dialect: Dialect,
+    pub(crate) max_bytes: u64,
+    pub(crate) max_statement_bytes: u64,
+    pub(crate) max_statements: u32,
+    pub(crate) max_rows: Option<u32>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) max_in_flight: u32,
+    /// The most bytes of a statement that is sent by itself; none: it is refused.
+    pub(crate) send_alone_bytes: Option<u64>,
+    pub(crate) transactions: Transactions,
+    pub(crate) sandbox: SandboxLimits,
+}
+
+impl Settings {
+    /// The most bytes of a body that may cross the boundary.
+    pub(crate) fn max_body_bytes(&self) -> u64 {
+        self.max_bytes.max(self.send_alone_bytes.unwrap_or(0))
+    }
+
+    /// The memory limit of the sandbox: see [`SandboxLimits::memory_bytes`].
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let needed = 16 * MIB
+            + 3 * self.max_statement_bytes
+            + 4 * self.max_body_bytes() * u64::from(self.max_in_flight)
+            + 128 * u64::from(self.max_statements);
+        self.sandbox.memory_bytes.unwrap_or(needed).min(*MEMORY.end())
+    }
+}
+
+fn in_range<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = range.into_inner();
+    let message = format!("{name} of {value} is not in the range {low} to {high}");
+    Err(Error::new(ErrorKind::InvalidOptions, message))
+}
+
+fn duration_in_range(name: &str, value: Duration, range: RangeInclusive<Duration>) -> Result<()> {
+    if range.contains(&value) {
+        return Ok(());
+    }
+    let (low, high) = range.into_inner();
+    let message = format!("{name} of {value:?} is not in the range {low:?} to {high:?}");
+    Err(Error::new(ErrorKind::InvalidOptions, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejected(options: Options) -> String {
+        let error = options.check().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+        error.to_string()
+    }
+
+    #[test]
+    fn the_defaults_are_in_their_ranges() {
+        let settings = Options::default().settle().unwrap();
+        assert_eq!(settings.max_bytes, 1_048_576);
+        assert_eq!(settings.max_statement_bytes, 67_108_864);
+        assert_eq!(settings.send_alone_bytes, None);
+    }
+
+    #[test]
+    fn each_limit_is_kept_one_below_at_and_one_above() {
+        let options = Options::default;
+        assert!(options().max_bytes(GIB - 1).check().is_ok());
+        assert!(options().max_bytes(GIB).check().is_ok());
+        assert!(rejected(options().max_bytes(GIB + 1)).starts_with("max_bytes of 1073741825"));
+        assert!(rejected(options().max_bytes(0)).ends_with("range 1 to 1073741824"));
+        assert!(options().max_statements(1_000_000).check().is_ok());
+        assert!(rejected(options().max_statements(1_000_001)).contains("1 to 1000000"));
+        assert!(rejected(options().max_statements(0)).starts_with("max_statements of 0"));
+        assert!(rejected(options().max_rows(0)).starts_with("max_rows of 0"));
+        assert!(rejected(options().max_age(Duration::ZERO)).starts_with("max_age of 0ns"));
+    }
+
+    #[test]
+    fn a_statement_may_not_be_limited_below_a_batch() {
+        let options = Options::default().max_bytes(1000);
+        assert!(options.clone().max_statement_bytes(1000).check().is_ok());
+        assert_eq!(
+            rejected(options.max_statement_bytes(999)),
+            "max_statement_bytes of 999 is not in the range 1000 to 1073741824"
+        );
+    }
+
+    #[test]
+    fn a_large_batch_raises_the_default_limit_of_a_statement() {
+        let settings = Options::default().max_bytes(100 * MIB).settle().unwrap();
+        assert_eq!(settings.max_statement_bytes, 100 * MIB);
+    }
+
+    #[test]
+    fn the_sandbox_has_limits_of_its_own_range() {
+        let limits = SandboxLimits { memory_bytes: Some(0), ..SandboxLimits::default() };
+        assert!(rejected(Options::default().sandbox(limits)).starts_with("sandbox.memory_bytes"));
+        let limits = SandboxLimits { call_timeout: Duration::ZERO, ..SandboxLimits::default() };
+        assert!(rejected(Options::default().sandbox(limits)).starts_with("sandbox.call_timeout"));
+    }
+
+    #[test]
+    fn the_memory_limit_never_exceeds_what_can_be_addressed() {
+        let settings = Options::default().max_bytes(GIB).settle().unwrap();
+        assert_eq!(settings.memory_bytes(), 4 * GIB);
+    }
+}

@@ -1,0 +1,460 @@
+//! The sandbox: the only file that names wasmtime. One engine for the process, the batching
+//! component compiled once, and for each run a store of its own with limits on memory, time and
+//! stack. No WASI is linked: the component can call nothing but the three interfaces below.
+//!
+//! Cost of a session: one slot of the pooling allocator. Cost of a call: a few tenths of a
+//! microsecond, and one copy of what goes in or comes out.
+
+mod check;
+mod convert;
+mod ticker;
+
+use std::{collections::VecDeque, fmt, mem, sync::OnceLock, time::Duration};
+
+use wasmtime::{
+    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
+    PoolConcurrencyLimitError, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    component::{Component, HasSelf, Linker, ResourceAny},
+};
+
+use self::{
+    bindings::{
+        exports::sql_batcher::core::batching::GuestSession,
+        sql_batcher::core::{database, hooks, telemetry, types},
+    },
+    check::Checks,
+    ticker::{Awake, Ticker},
+};
+use crate::{
+    CORE_COMPONENT, Error, ErrorKind, Result,
+    account::Account,
+    batch::Batch,
+    options::Settings,
+    progress::{Outcome, Progress},
+};
+
+mod bindings {
+    wasmtime::component::bindgen!({
+        path: "../wit",
+        world: "batcher",
+        imports: { default: trappable },
+    });
+}
+
+/// Sessions that a process can have open at once, where its address space allows: each reserves
+/// 4 GiB of it. A process that may not reserve so much gets [`FEWER_SESSIONS`].
+const SESSIONS: u32 = 1000;
+const FEWER_SESSIONS: u32 = 32;
+/// Core instances and tables of one component: the batcher itself, and what the tool chain adds to
+/// connect it (`wit-component` makes a shim and a fix-up module).
+const PARTS: u32 = 4;
+/// Elements of one table: the functions that are called through a pointer.
+const TABLE_ELEMENTS: usize = 10_000;
+const MAX_WASM_STACK: usize = 256 * 1024;
+const TICK: Duration = Duration::from_millis(5);
+/// Memory of a slot that stays resident between two sessions, so that the next one starts quickly.
+/// With `PAGEMAP_SCAN` (Linux 6.7) only the pages that were written are reset.
+const KEPT_RESIDENT: usize = 256 * 1024;
+
+static EMBEDDED: OnceLock<Result<Core>> = OnceLock::new();
+
+/// The batching component, compiled: what every run is an instance of.
+///
+/// The one that this library embeds is compiled once in a process, and the machine code is kept in
+/// the user's cache folder, so that a second start is quick.
+#[derive(Clone)]
+pub struct Core {
+    component: bindings::BatcherPre<Guest>,
+    ticker: Ticker,
+}
+
+impl Core {
+    /// The component that this library embeds ([`CORE_COMPONENT`]). The first call in a process
+    /// compiles it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Sandbox`], where the sandbox cannot be set up on this machine.
+    pub fn embedded() -> Result<&'static Self> {
+        EMBEDDED.get_or_init(|| Self::compile(CORE_COMPONENT)).as_ref().map_err(Clone::clone)
+    }
+
+    /// The embedded component, if it has been compiled before.
+    pub(crate) fn compiled() -> Option<Result<&'static Self>> {
+        EMBEDDED.get().map(|core| core.as_ref().map_err(Clone::clone))
+    }
+
+    /// Compiles another component of the same contract (the world `batcher` of `wit/`).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Sandbox`], where it is no component, imports anything beyond the contract, or
+    /// does not export it.
+    pub fn compile(component: &[u8]) -> Result<Self> {
+        let (engine, ticker) = engine()?;
+        let pre = || {
+            let component = Component::from_binary(engine, component)?;
+            let mut linker = Linker::new(engine);
+            bindings::Batcher::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
+            bindings::BatcherPre::new(linker.instantiate_pre(&component)?)
+        };
+        let component = pre().map_err(|error| unusable("the component cannot be used", error))?;
+        Ok(Self { component, ticker: ticker.clone() })
+    }
+}
+
+fn engine() -> Result<&'static (Engine, Ticker)> {
+    static ENGINE: OnceLock<Result<(Engine, Ticker)>> = OnceLock::new();
+    ENGINE.get_or_init(start_engine).as_ref().map_err(Clone::clone)
+}
+
+fn start_engine() -> Result<(Engine, Ticker)> {
+    let engine = Engine::new(&config(SESSIONS))
+        .or_else(|_| Engine::new(&config(FEWER_SESSIONS)))
+        .map_err(|error| unusable("the sandbox cannot be set up", error))?;
+    let ticking = engine.clone();
+    let ticker = Ticker::start(TICK, move || ticking.increment_epoch()).map_err(|error| {
+        Error::new(ErrorKind::Sandbox, "the sandbox's ticker cannot be started")
+            .with_source(error.into())
+    })?;
+    Ok((engine, ticker))
+}
+
+fn config(sessions: u32) -> Config {
+    let mut pool = PoolingAllocationConfig::default();
+    pool.total_component_instances(sessions)
+        .total_memories(sessions)
+        .total_core_instances(sessions * PARTS)
+        .total_tables(sessions * PARTS)
+        .table_elements(TABLE_ELEMENTS)
+        .linear_memory_keep_resident(KEPT_RESIDENT)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .concurrency_support(false)
+        .cranelift_opt_level(OptLevel::Speed)
+        .epoch_interruption(true)
+        .max_wasm_stack(MAX_WASM_STACK)
+        .wasm_relaxed_simd(false)
+        .cache(Cache::new(CacheConfig::new()).ok());
+    config
+}
+
+/// One run inside the sandbox. After a trap, or an answer that breaks the contract, its store is
+/// dropped, and each later call fails.
+pub(crate) struct Session {
+    live: Option<Live>,
+    settings: Settings,
+}
+
+struct Live {
+    store: Store<Guest>,
+    batcher: bindings::Batcher,
+    handle: ResourceAny,
+    _awake: Awake,
+}
+
+/// What `database.execute` answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// The batch is under way; [`Session::complete`] will say how it ended.
+    Pending,
+    /// The batch counts as applied at once: nothing is sent anywhere.
+    Applied,
+}
+
+/// What the host keeps for one instance.
+struct Guest {
+    answer: Answer,
+    batches: VecDeque<Batch>,
+    checks: Checks,
+    memory_bytes: u64,
+    commands_passed_over: u64,
+    /// What the component or the host's limits were broken by, in words.
+    violation: Option<String>,
+}
+
+impl Session {
+    /// Instantiates the component and opens a session with these settings.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidOptions`] where the component refuses the options,
+    /// [`ErrorKind::Sandbox`] where no instance is to be had.
+    pub(crate) fn open(core: &Core, settings: Settings, answer: Answer) -> Result<Self> {
+        let guest = Guest {
+            answer,
+            batches: VecDeque::new(),
+            checks: Checks::new(settings.clone()),
+            memory_bytes: settings.memory_bytes(),
+            commands_passed_over: 0,
+            violation: None,
+        };
+        let awake = core.ticker.awake();
+        let mut store = Store::new(core.component.engine(), guest);
+        store.limiter(|guest| guest);
+        store.set_hostcall_fuel(crossing_bytes(&settings));
+        store.set_epoch_deadline(ticks(settings.sandbox.call_timeout));
+
+        let opened = core.component.instantiate(&mut store).and_then(|batcher| {
+            let session = batcher.sql_batcher_core_batching().session();
+            let handle = session.call_open(&mut store, &types::Options::from(&settings))?;
+            Ok((batcher, handle))
+        });
+        let (batcher, handle) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return Err(explain(error, store.data(), &settings)),
+        };
+        let handle = handle.map_err(Error::from)?;
+        let live = Live { store, batcher, handle, _awake: awake };
+        Ok(Self { live: Some(live), settings })
+    }
+
+    /// Takes a piece of a script, cut anywhere.
+    pub(crate) fn push(&mut self, chunk: &[u8], now_ms: u64) -> Result<Progress> {
+        self.checks(|checks| checks.received += chunk.len() as u64);
+        self.call(|session, store, handle| session.call_push(store, handle, chunk, now_ms))
+    }
+
+    /// Takes a piece of a script that is UTF-8.
+    pub(crate) fn push_text(&mut self, chunk: &str, now_ms: u64) -> Result<Progress> {
+        self.checks(|checks| checks.received += chunk.len() as u64);
+        self.call(|session, store, handle| session.call_push_text(store, handle, chunk, now_ms))
+    }
+
+    /// Takes statements that are already apart: `ends` are the ends of each in `text`.
+    pub(crate) fn add(&mut self, text: &str, ends: &[u32], now_ms: u64) -> Result<Progress> {
+        self.checks(|checks| checks.received += text.len() as u64);
+        self.call(|session, store, handle| session.call_add(store, handle, text, ends, now_ms))
+    }
+
+    /// Ends one input.
+    pub(crate) fn end_input(&mut self, now_ms: u64) -> Result<Progress> {
+        self.call(|session, store, handle| session.call_end_input(store, handle, now_ms))
+    }
+
+    /// Says what time it is.
+    pub(crate) fn tick(&mut self, now_ms: u64) -> Result<Progress> {
+        self.call(|session, store, handle| session.call_tick(store, handle, now_ms))
+    }
+
+    /// Closes the batch that is being filled.
+    pub(crate) fn flush(&mut self, now_ms: u64) -> Result<Progress> {
+        self.call(|session, store, handle| session.call_flush(store, handle, now_ms))
+    }
+
+    /// Says how a batch ended.
+    pub(crate) fn complete(
+        &mut self,
+        batch: u64,
+        outcome: Outcome,
+        now_ms: u64,
+    ) -> Result<Progress> {
+        self.checks(|checks| {
+            checks.in_flight = checks.in_flight.saturating_sub(1);
+            checks.stopped |= !matches!(outcome, Outcome::Applied { .. });
+        });
+        let outcome = types::Outcome::from(outcome);
+        self.call(|session, store, handle| {
+            session.call_complete(store, handle, batch, &outcome, now_ms)
+        })
+    }
+
+    /// Starts nothing more.
+    pub(crate) fn cancel(&mut self, now_ms: u64) -> Result<Progress> {
+        self.checks(|checks| (checks.stopped, checks.ending) = (true, true));
+        self.call(|session, store, handle| session.call_cancel(store, handle, now_ms))
+    }
+
+    /// Ends the input and sends what is left.
+    pub(crate) fn finish(&mut self, now_ms: u64) -> Result<Progress> {
+        self.checks(|checks| checks.ending = true);
+        self.call(|session, store, handle| session.call_finish(store, handle, now_ms))
+    }
+
+    /// The account as it stands.
+    pub(crate) fn account(&mut self) -> Result<Account> {
+        let account = self.enter(|session, store, handle| session.call_account(store, handle))?;
+        Ok(Account::from(account))
+    }
+
+    /// The batches that the last calls have handed out, in their order.
+    pub(crate) fn take_batches(&mut self) -> VecDeque<Batch> {
+        let batches = self.live.as_mut().map(|live| &mut live.store.data_mut().batches);
+        batches.map(mem::take).unwrap_or_default()
+    }
+
+    /// Commands of the database's client that were passed over so far (`\restrict`).
+    pub(crate) fn commands_passed_over(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| live.store.data().commands_passed_over)
+    }
+
+    fn checks(&mut self, note: impl FnOnce(&mut Checks)) {
+        if let Some(live) = &mut self.live {
+            note(&mut live.store.data_mut().checks);
+        }
+    }
+
+    fn call(&mut self, function: impl Export<types::Progress>) -> Result<Progress> {
+        let progress = Progress::from(self.enter(function)?);
+        let checked = self.live.as_ref().map(|live| live.store.data().checks.progress(&progress));
+        if let Some(Err(violation)) = checked {
+            self.live = None;
+            return Err(Error::new(ErrorKind::Sandbox, broken(&violation)));
+        }
+        Ok(progress)
+    }
+
+    /// The store is put back only if the call has come back as it should.
+    fn enter<T>(&mut self, function: impl Export<T>) -> Result<T> {
+        let Some(mut live) = self.live.take() else {
+            return Err(Error::new(ErrorKind::Sandbox, "the sandbox has failed before"));
+        };
+        let Live { store, batcher, handle, .. } = &mut live;
+        store.set_epoch_deadline(ticks(self.settings.sandbox.call_timeout));
+        let session = batcher.sql_batcher_core_batching().session();
+        match function(session, store, *handle) {
+            Ok(value) => {
+                self.live = Some(live);
+                Ok(value)
+            }
+            Err(error) => Err(explain(error, live.store.data(), &self.settings)),
+        }
+    }
+}
+
+/// One call of an exported function of a session.
+trait Export<T>:
+    FnOnce(GuestSession<'_>, &mut Store<Guest>, ResourceAny) -> wasmtime::Result<T>
+{
+}
+
+impl<T, F> Export<T> for F where
+    F: FnOnce(GuestSession<'_>, &mut Store<Guest>, ResourceAny) -> wasmtime::Result<T>
+{
+}
+
+impl Guest {
+    /// Notes what was broken, and ends the call that broke it.
+    fn refuse<T>(&mut self, violation: String) -> wasmtime::Result<T> {
+        self.violation = Some(violation);
+        Err(Trap::UnreachableCodeReached.into())
+    }
+}
+
+impl database::Host for Guest {
+    fn execute(&mut self, batch: types::Batch) -> wasmtime::Result<database::Execution> {
+        let batch = Batch::from(batch);
+        if let Err(violation) = self.checks.batch(&batch) {
+            return self.refuse(broken(&violation));
+        }
+        self.batches.push_back(batch);
+        if self.answer == Answer::Pending {
+            self.checks.in_flight += 1;
+            return Ok(database::Execution::Pending);
+        }
+        let applied = types::Outcome::from(Outcome::Applied { rows: None });
+        Ok(database::Execution::Finished(applied))
+    }
+}
+
+/// No hooks are registered yet; a component that calls one breaks the contract.
+impl hooks::Host for Guest {
+    fn pre_batch(
+        &mut self,
+        hook: u32,
+        _batch: types::Batch,
+    ) -> wasmtime::Result<Result<types::Verdict, String>> {
+        self.refuse(broken(&format!("hook {hook} does not exist")))
+    }
+
+    fn post_batch(
+        &mut self,
+        hook: u32,
+        _batch: types::BatchInfo,
+        _outcome: types::Outcome,
+    ) -> wasmtime::Result<Result<(), String>> {
+        self.refuse(broken(&format!("hook {hook} does not exist")))
+    }
+}
+
+impl telemetry::Host for Guest {
+    fn emit(&mut self, event: types::Event) -> wasmtime::Result<()> {
+        if let types::Event::CommandPassedOver(_) = event {
+            self.commands_passed_over += 1;
+        }
+        Ok(())
+    }
+}
+
+impl types::Host for Guest {}
+
+impl ResourceLimiter for Guest {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        if desired as u64 <= self.memory_bytes {
+            return Ok(true);
+        }
+        let limit = self.memory_bytes;
+        self.refuse(format!("sandbox memory of {desired} bytes exceeds the limit of {limit}"))
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+}
+
+/// The most bytes that the component may hand over in one call: a body, and 64 bytes for what is
+/// said about each statement of a batch.
+fn crossing_bytes(settings: &Settings) -> usize {
+    let bytes = settings.max_body_bytes() + 64 * u64::from(settings.max_statements) + 65_536;
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// A call ends at the first tick after its time is over.
+fn ticks(timeout: Duration) -> u64 {
+    let ticks = timeout.as_millis().div_ceil(TICK.as_millis()) + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
+
+fn broken(violation: &str) -> String {
+    format!("the batching component broke its contract: {violation}")
+}
+
+fn unusable(fact: &str, error: wasmtime::Error) -> Error {
+    let message = format!("{fact}: {}", error.root_cause());
+    Error::new(ErrorKind::Sandbox, message).with_source(error.into_boxed_dyn_error())
+}
+
+fn explain(error: wasmtime::Error, guest: &Guest, settings: &Settings) -> Error {
+    let message = if let Some(violation) = &guest.violation {
+        violation.clone()
+    } else if let Some(Trap::Interrupt) = error.downcast_ref() {
+        let limit = settings.sandbox.call_timeout;
+        format!("a call into the sandbox exceeded the limit of {limit:?}")
+    } else if let Some(pool) = error.downcast_ref::<PoolConcurrencyLimitError>() {
+        format!("no sandbox is free: {pool}")
+    } else {
+        format!("the sandbox failed: {}", error.root_cause())
+    };
+    Error::new(ErrorKind::Sandbox, message).with_source(error.into_boxed_dyn_error())
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("live", &self.live.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}

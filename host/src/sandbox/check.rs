@@ -1,0 +1,279 @@
+//! What comes out of the sandbox is checked before anything acts on it: a batch must keep the
+//! limits, hang together, and go on where the one before it ended. What does not is the
+//! component's fault, never the input's.
+
+use sql_batcher_adapters::CopyPart;
+
+use crate::{batch::Batch, options::Settings, progress::Progress};
+
+/// What is right at this point of a run. A violation is a message for people.
+#[derive(Debug)]
+pub(super) struct Checks {
+    limits: Settings,
+    /// Bytes of input that have been given.
+    pub(super) received: u64,
+    /// Batches handed out and not yet completed.
+    pub(super) in_flight: u32,
+    /// Whether nothing may be started any more.
+    pub(super) stopped: bool,
+    /// Whether the run is to end without more input.
+    pub(super) ending: bool,
+    last_batch: u64,
+    last_statement: u64,
+    last_offset: Option<u64>,
+}
+
+type Check = Result<(), String>;
+
+impl Checks {
+    pub(super) fn new(limits: Settings) -> Self {
+        Self {
+            limits,
+            received: 0,
+            in_flight: 0,
+            stopped: false,
+            ending: false,
+            last_batch: 0,
+            last_statement: 0,
+            last_offset: None,
+        }
+    }
+
+    /// Checks a batch against the limits and against those before it.
+    pub(super) fn batch(&mut self, batch: &Batch) -> Check {
+        let id = batch.id;
+        self.order(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
+        self.limits(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
+        lists(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
+        ends(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
+        self.offsets(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
+
+        self.last_batch = id;
+        self.last_statement += batch.statements() as u64;
+        self.last_offset = batch.offsets.last().copied().or(self.last_offset);
+        Ok(())
+    }
+
+    /// Checks what the component says about the run as a whole.
+    pub(super) fn progress(&self, progress: &Progress) -> Check {
+        if progress.in_flight != self.in_flight {
+            let Self { in_flight, .. } = self;
+            return Err(format!("{} batches under way are {in_flight}", progress.in_flight));
+        }
+        if let Some(account) = &progress.account {
+            ensure(account.adds_up(), || format!("an account that does not add up: {account:?}"))?;
+            return ensure(self.in_flight == 0, || {
+                format!("an account with {} batches under way", self.in_flight)
+            });
+        }
+        let waits_for_input = progress.ready && progress.failure.is_none() && !self.ending;
+        let can_go_on = waits_for_input || progress.in_flight > 0;
+        ensure(can_go_on, || "no input is wanted and nothing is under way".into())
+    }
+
+    fn order(&self, batch: &Batch) -> Check {
+        ensure(!self.stopped, || "it is started after the end of the run".into())?;
+        ensure(batch.id == self.last_batch + 1, || {
+            format!("its number does not follow {}", self.last_batch)
+        })?;
+        let goes_on = carries_data_only(batch) && batch.first_statement == self.last_statement;
+        ensure(goes_on || batch.first_statement == self.last_statement + 1, || {
+            let Self { last_statement, .. } = self;
+            format!("statement {} does not follow {last_statement}", batch.first_statement)
+        })?;
+        ensure(self.in_flight < self.limits.max_in_flight, || {
+            format!("it exceeds the limit of {} under way", self.limits.max_in_flight)
+        })
+    }
+
+    fn limits(&self, batch: &Batch) -> Check {
+        let count = batch.statements();
+        let bytes = batch.body.len() as u64;
+        let max_bytes = match (count, self.limits.send_alone_bytes) {
+            (1, Some(alone)) => alone.max(self.limits.max_bytes),
+            _ => self.limits.max_bytes,
+        };
+        ensure(bytes <= max_bytes, || format!("{bytes} bytes exceed the limit of {max_bytes}"))?;
+        let max_count = self.limits.max_statements as usize;
+        ensure(count <= max_count, || {
+            format!("{count} statements exceed the limit of {max_count}")
+        })?;
+        let max_rows = self.limits.max_rows.unwrap_or(u32::MAX);
+        ensure(batch.rows <= max_rows || count == 1, || {
+            format!("{} rows exceed the limit of {max_rows}", batch.rows)
+        })
+    }
+
+    fn offsets(&self, batch: &Batch) -> Check {
+        let mut last = self.last_offset;
+        for (&offset, &length) in batch.offsets.iter().zip(&batch.lengths) {
+            ensure(last.is_none_or(|last| last < offset), || {
+                format!("the statement at byte {offset} is out of order")
+            })?;
+            let end = offset.checked_add(u64::from(length));
+            ensure(end.is_some_and(|end| end <= self.received), || {
+                format!("the statement at byte {offset} exceeds the input of {}", self.received)
+            })?;
+            last = Some(offset);
+        }
+        let starts = batch.lines.iter().chain(&batch.columns);
+        ensure(starts.min().is_none_or(|&start| start > 0), || "a line or column of 0".into())
+    }
+}
+
+/// Later parts of a `COPY` block have no statement of their own.
+fn carries_data_only(batch: &Batch) -> bool {
+    matches!(batch.copy, Some(CopyPart::Middle | CopyPart::Last))
+}
+
+fn lists(batch: &Batch) -> Check {
+    let count = batch.ends.len();
+    let lengths = [
+        batch.offsets.len(),
+        batch.lines.len(),
+        batch.columns.len(),
+        batch.lengths.len(),
+        batch.kinds.len(),
+    ];
+    ensure(lengths.iter().all(|&length| length == count), || {
+        format!("lists of different lengths: {count} and {lengths:?}")
+    })?;
+    let right = match batch.copy {
+        None => count > 0,
+        Some(CopyPart::Whole | CopyPart::First) => count == 1,
+        Some(CopyPart::Middle | CopyPart::Last) => count == 0,
+    };
+    ensure(right, || format!("{count} statements in copy part {:?}", batch.copy))
+}
+
+fn ends(batch: &Batch) -> Check {
+    let length = batch.body.len();
+    let ascending = batch.ends.is_sorted_by(|a, b| a < b);
+    ensure(ascending && batch.ends.first() != Some(&0), || "ends that do not ascend".into())?;
+    let last = batch.ends.last().map_or(0, |&end| end as usize);
+    let right = if batch.copy.is_some() { last <= length } else { last == length };
+    ensure(right, || format!("a last statement that ends at {last} of {length} bytes"))?;
+    if !batch.is_text {
+        return Ok(());
+    }
+    let starts_character = |&end: &u32| {
+        batch.body.get(end as usize).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
+    };
+    ensure(batch.ends.iter().all(starts_character), || "an end inside a character".into())
+}
+
+fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
+    if holds { Ok(()) } else { Err(fact()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, account::Account, batch::tests::batch};
+
+    fn checks() -> Checks {
+        let settings = Options::default().max_bytes(100).max_statements(3).settle().unwrap();
+        Checks { received: 1000, ..Checks::new(settings) }
+    }
+
+    fn violation(batch: &Batch) -> String {
+        checks().batch(batch).unwrap_err()
+    }
+
+    #[test]
+    fn batches_that_follow_one_another_pass() {
+        let mut checks = checks();
+        checks.batch(&batch(&["a", "b"])).unwrap();
+        let mut second = batch(&["c"]);
+        second.id = 2;
+        second.first_statement = 3;
+        second.offsets = vec![6];
+        checks.batch(&second).unwrap();
+    }
+
+    #[test]
+    fn a_batch_or_a_statement_that_does_not_follow_is_a_violation() {
+        let again = batch(&["a"]);
+        let mut checks = checks();
+        checks.batch(&again).unwrap();
+        assert_eq!(checks.batch(&again).unwrap_err(), "batch 1: its number does not follow 1");
+        let ahead = Batch { first_statement: 2, ..batch(&["a"]) };
+        assert_eq!(violation(&ahead), "batch 1: statement 2 does not follow 0");
+    }
+
+    #[test]
+    fn a_limit_is_kept_one_below_at_and_one_above() {
+        let of_bytes = |bytes: usize| batch(&[&"x".repeat(bytes - 2)]);
+        assert!(checks().batch(&of_bytes(99)).is_ok());
+        assert!(checks().batch(&of_bytes(100)).is_ok());
+        assert_eq!(violation(&of_bytes(101)), "batch 1: 101 bytes exceed the limit of 100");
+        assert!(checks().batch(&batch(&["a", "b"])).is_ok());
+        assert!(checks().batch(&batch(&["a", "b", "c"])).is_ok());
+        let four = batch(&["a", "b", "c", "d"]);
+        assert_eq!(violation(&four), "batch 1: 4 statements exceed the limit of 3");
+    }
+
+    #[test]
+    fn lists_that_do_not_match_are_a_violation() {
+        let mut short = batch(&["a", "b"]);
+        short.kinds.pop();
+        assert!(violation(&short).contains("lists of different lengths"));
+        assert!(violation(&batch(&[])).contains("0 statements in copy part None"));
+    }
+
+    #[test]
+    fn ends_must_ascend_to_the_end_of_the_body_and_keep_characters_whole() {
+        let mut back = batch(&["a", "b"]);
+        back.ends = vec![6, 6];
+        assert!(violation(&back).contains("do not ascend"));
+        let mut short = batch(&["a", "b"]);
+        short.ends = vec![3, 5];
+        assert_eq!(violation(&short), "batch 1: a last statement that ends at 5 of 6 bytes");
+        let mut torn = batch(&["é", "b"]);
+        torn.ends[0] = 1;
+        assert!(violation(&torn).contains("inside a character"));
+    }
+
+    #[test]
+    fn a_statement_must_lie_in_the_input_that_was_given() {
+        let mut beyond = batch(&["abc"]);
+        beyond.offsets = vec![998];
+        assert!(violation(&beyond).contains("exceeds the input of 1000"));
+        let mut backwards = batch(&["a", "b"]);
+        backwards.offsets = vec![5, 5];
+        assert!(violation(&backwards).contains("out of order"));
+    }
+
+    #[test]
+    fn copy_data_has_no_statements_and_may_go_beyond_the_last_end() {
+        let mut first = batch(&["COPY t FROM stdin"]);
+        first.copy = Some(CopyPart::First);
+        first.body.extend_from_slice(b"1\n");
+        let mut last = Batch { id: 2, copy: Some(CopyPart::Last), ..batch(&[]) };
+        last.body = b"2\n\\.\n".to_vec();
+        let mut checks = checks();
+        checks.batch(&first).unwrap();
+        checks.batch(&last).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_started_after_the_end() {
+        let mut checks = Checks { stopped: true, ..checks() };
+        assert!(checks.batch(&batch(&["a"])).unwrap_err().contains("after the end of the run"));
+    }
+
+    #[test]
+    fn a_session_that_cannot_go_on_is_a_violation() {
+        let stalled = Progress::default();
+        assert!(checks().progress(&stalled).unwrap_err().contains("nothing is under way"));
+        let wants_more = Progress { ready: true, ..Progress::default() };
+        assert!(checks().progress(&wants_more).is_ok());
+        let ended = Checks { ending: true, ..checks() };
+        assert!(ended.progress(&wants_more).unwrap_err().contains("nothing is under way"));
+        let miscounted = Progress { in_flight: 1, ready: true, ..Progress::default() };
+        assert_eq!(checks().progress(&miscounted).unwrap_err(), "1 batches under way are 0");
+        let account = Account { statements: 1, ..Account::default() };
+        let wrong = Progress { account: Some(account), ..Progress::default() };
+        assert!(checks().progress(&wrong).unwrap_err().contains("does not add up"));
+    }
+}

@@ -1,0 +1,144 @@
+//! The running account of a run: the driver writes it, whoever asks reads it. And the observer, who
+//! is told of it from time to time.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::Instant;
+
+use crate::{Report, account::Account, histogram::Histogram, report::Failure};
+
+/// How often an observer is told at most.
+const OBSERVED_EVERY: Duration = Duration::from_millis(100);
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// Bytes of input taken so far.
+    pub bytes_read: u64,
+    /// Statements found so far.
+    pub statements: u64,
+    /// Batches handed to the database so far.
+    pub batches: u64,
+    /// Statements applied so far.
+    pub applied: u64,
+    /// Since the start of the run.
+    pub elapsed: Duration,
+}
+
+/// Everything that a report is made of, kept up to date while the run lasts.
+#[derive(Debug)]
+pub(crate) struct Tally {
+    pub(crate) database: String,
+    pub(crate) notes: Vec<String>,
+    pub(crate) account: Account,
+    pub(crate) times: Histogram,
+    /// Bytes of input taken so far.
+    pub(crate) received: u64,
+    pub(crate) commands_passed_over: u64,
+    started: Instant,
+}
+
+impl Tally {
+    pub(crate) fn new(database: String, notes: Vec<String>) -> Self {
+        Self {
+            database,
+            notes,
+            account: Account::default(),
+            times: Histogram::default(),
+            received: 0,
+            commands_passed_over: 0,
+            started: Instant::now(),
+        }
+    }
+
+    pub(crate) fn report(&self, failure: Option<Failure>) -> Report {
+        let mut report = Report {
+            database: self.database.clone(),
+            elapsed: self.started.elapsed(),
+            notes: self.notes.clone(),
+            failure,
+            ..Report::default()
+        };
+        if self.commands_passed_over > 0 {
+            let count = self.commands_passed_over;
+            report.notes.push(format!("client commands passed over (\\restrict): {count}"));
+        }
+        report.count(&self.account);
+        report.time(&self.times);
+        report
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            bytes_read: self.received,
+            statements: self.account.statements,
+            batches: self.account.batches,
+            applied: self.account.applied,
+            elapsed: self.started.elapsed(),
+        }
+    }
+}
+
+type Tell = Box<dyn Fn(&Snapshot) + Send>;
+
+/// Whoever wants to be told how far the run has come.
+#[derive(Default)]
+pub(crate) struct Observer {
+    told: Option<Tell>,
+    last: Option<Instant>,
+}
+
+impl Observer {
+    pub(crate) fn new(told: impl Fn(&Snapshot) + Send + 'static) -> Self {
+        Self { told: Some(Box::new(told)), last: None }
+    }
+
+    /// Tells, unless that was done a moment ago.
+    pub(crate) fn tell(&mut self, snapshot: impl FnOnce() -> Snapshot) {
+        if self.last.is_none_or(|last| last.elapsed() >= OBSERVED_EVERY) {
+            self.tell_now(snapshot);
+        }
+    }
+
+    /// Tells in any case: the last word.
+    pub(crate) fn tell_now(&mut self, snapshot: impl FnOnce() -> Snapshot) {
+        if let Some(told) = &self.told {
+            told(&snapshot());
+            self.last = Some(Instant::now());
+        }
+    }
+}
+
+impl fmt::Debug for Observer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observer").field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_observer_is_told_at_most_every_100_ms_and_at_the_end() {
+        let times = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&times);
+        let mut observer = Observer::new(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        observer.tell(Snapshot::default);
+        tokio::time::advance(Duration::from_millis(99)).await;
+        observer.tell(Snapshot::default);
+        assert_eq!(times.load(Ordering::Relaxed), 1);
+        tokio::time::advance(Duration::from_millis(1)).await;
+        observer.tell(Snapshot::default);
+        observer.tell_now(Snapshot::default);
+        assert_eq!(times.load(Ordering::Relaxed), 3);
+    }
+}
