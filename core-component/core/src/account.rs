@@ -18,8 +18,9 @@ pub(crate) struct Weight {
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     totals: Report,
-    /// Applied inside a transaction that is still open.
+    /// Applied inside a transaction that is still open, and the rows that it affected.
     undecided: u64,
+    undecided_rows: u64,
     /// The whole run is one transaction, which the host ends after the report.
     spans_run: bool,
 }
@@ -37,7 +38,8 @@ impl Account {
             + totals.skipped
             + totals.unknown
             + totals.not_reached;
-        Report { open: totals.statements - decided, ..*totals }
+        let rows = totals.rows.saturating_add(self.undecided_rows);
+        Report { open: totals.statements - decided, rows, ..*totals }
     }
 
     /// A statement was found; its last byte is the `read`th of the input.
@@ -71,7 +73,7 @@ impl Account {
             Outcome::Applied { rows, rejected } => {
                 let rejected = (rejected.len() as u64).min(all);
                 self.totals.failed += rejected;
-                self.totals.rows = self.totals.rows.saturating_add(rows.unwrap_or(0));
+                self.undecided_rows = self.undecided_rows.saturating_add(rows.unwrap_or(0));
                 self.applied(all - rejected, weight);
             }
             Outcome::Failed { kept, .. } => {
@@ -92,6 +94,7 @@ impl Account {
             }
             Outcome::Unknown => {
                 self.totals.unknown += all + std::mem::take(&mut self.undecided);
+                self.undecided_rows = 0;
             }
             Outcome::Cancelled => {
                 self.totals.not_reached += all;
@@ -104,21 +107,25 @@ impl Account {
         if weight.scope == Scope::Scripted {
             self.undecided += statements;
             if weight.ends_transaction && !self.spans_run {
-                self.totals.applied += std::mem::take(&mut self.undecided);
+                self.keep_open();
             }
         } else {
             self.totals.applied += statements;
+            self.keep_open();
         }
     }
 
-    /// What was applied inside the open transaction stays: nothing in it needed a commit.
+    /// What was applied inside the open transaction stays.
     pub(crate) fn keep_open(&mut self) {
         self.totals.applied += std::mem::take(&mut self.undecided);
+        let rows = std::mem::take(&mut self.undecided_rows);
+        self.totals.rows = self.totals.rows.saturating_add(rows);
     }
 
     /// What was applied inside the open transaction is taken back.
     pub(crate) fn roll_back(&mut self) {
         self.totals.rolled_back += std::mem::take(&mut self.undecided);
+        self.undecided_rows = 0;
     }
 
     /// The run ends early: whatever is neither decided nor under way is not reached.
