@@ -5,7 +5,8 @@ use std::{fmt, io};
 use url::Url;
 
 use crate::{
-    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Sqlite, pool::Unavailable,
+    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Sqlite, failure::Said,
+    pool::Unavailable,
 };
 
 /// Schemes, for people.
@@ -101,27 +102,27 @@ impl Target {
     pub(crate) fn unavailable(
         &self,
         why: Unavailable,
-        classify: impl Fn(&sqlx::Error) -> (Fault, Option<String>, String),
+        classify: impl Fn(&sqlx::Error) -> Said,
     ) -> AdapterError {
         match why {
             Unavailable::Closed => {
                 AdapterError::new(Fault::Connection, format!("the adapter for {self} is closed"))
             }
-            Unavailable::NoneFree { max, waited } => AdapterError::new(
+            Unavailable::NoneFree { max, waited } => passing(
                 Fault::Resources,
                 format!(
                     "no session with {self} became free within {} ms; sessions at most {max}",
                     waited.as_millis()
                 ),
             ),
-            Unavailable::TooSlow { waited } => AdapterError::new(
+            Unavailable::TooSlow { waited } => passing(
                 Fault::Timeout,
                 format!("no answer from {self} within {} ms", waited.as_millis()),
             ),
             Unavailable::Refused(error) => {
-                let (fault, code, said) = classify(&error);
-                let message = self.refused(fault, &said);
-                AdapterError { fault, message, code, source: Some(Box::new(error)) }
+                let Said { fault, code, message, transient } = classify(&error);
+                let message = self.refused(fault, &message);
+                AdapterError { fault, message, code, transient, source: Some(Box::new(error)) }
             }
         }
     }
@@ -136,6 +137,23 @@ impl Target {
             _ => format!("{self} refused the connection: {said}"),
         }
     }
+}
+
+/// An error that may be gone a moment later.
+fn passing(fault: Fault, message: String) -> AdapterError {
+    AdapterError { transient: true, ..AdapterError::new(fault, message) }
+}
+
+/// Whether an input or output error may be gone a moment later: a server that restarts refuses
+/// connections, resets them, or has no socket file yet.
+pub(crate) fn io_passes(error: &io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidData
+            | io::ErrorKind::Unsupported
+    )
 }
 
 /// What an input or output error says, without the driver's words around it.

@@ -34,6 +34,8 @@ pub struct AdapterError {
     pub message: String,
     /// SQLSTATE or vendor code, where there is one.
     pub code: Option<String>,
+    /// Whether the same may succeed a moment later, with nothing changed.
+    pub transient: bool,
     /// What caused it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -59,6 +61,10 @@ pub struct Problem {
     /// Whether it cannot be known if the request was applied: the connection was lost while its
     /// end was under way.
     pub outcome_unknown: bool,
+    /// Whether the same request may succeed a moment later, with nothing changed: a deadlock, a
+    /// lock wait, a lost connection. It does not say that the request may be sent once more: that
+    /// takes a known outcome, too.
+    pub transient: bool,
     /// What caused it.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -68,7 +74,7 @@ impl AdapterError {
     /// An error of a kind, with a message and nothing else.
     #[must_use]
     pub fn new(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, message: message.into(), code: None, source: None }
+        Self { fault, message: message.into(), code: None, transient: false, source: None }
     }
 }
 
@@ -85,6 +91,7 @@ impl Problem {
             offset: None,
             kept: 0,
             outcome_unknown: false,
+            transient: false,
             source: None,
         }
     }
@@ -96,6 +103,33 @@ impl Problem {
 
     /// The session lost its connection with an earlier request.
     pub(crate) fn lost() -> Self {
-        Self::new(Fault::Connection, "the session has lost its connection")
+        let problem = Self::new(Fault::Connection, "the session has lost its connection");
+        Self { transient: true, ..problem }
     }
+}
+
+/// What an error of a driver says, in a batcher's terms.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) fault: Fault,
+    /// SQLSTATE or vendor code, where there is one.
+    pub(crate) code: Option<String>,
+    /// One line.
+    pub(crate) message: String,
+    /// See [`Problem::transient`].
+    pub(crate) transient: bool,
+}
+
+impl Said {
+    /// Something without a code that stays as it is.
+    pub(crate) fn lasting(fault: Fault, message: impl Into<String>) -> Self {
+        Self { fault, code: None, message: message.into(), transient: false }
+    }
+}
+
+/// The errors behind an error, itself the first.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }

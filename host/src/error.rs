@@ -356,6 +356,7 @@ mod tests {
             offset: None,
             kept: 0,
             outcome_unknown: false,
+            transient: false,
             source: Some("from the driver".into()),
         }
     }
@@ -419,6 +420,7 @@ mod tests {
             fault: adapters::Fault::Authentication,
             message: "password authentication failed for user \"app\"".into(),
             code: Some("28P01".into()),
+            transient: false,
             source: None,
         };
         let error = Error::from(refused);

@@ -129,6 +129,7 @@ fn panicked() -> Trouble {
         offset: None,
         kept: 0,
         outcome_unknown: true,
+        transient: false,
         source: None,
     })
 }

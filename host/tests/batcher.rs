@@ -29,6 +29,7 @@ fn problem(fault: adapters::Fault, message: &str) -> Problem {
         offset: None,
         kept: 0,
         outcome_unknown: false,
+        transient: false,
         source: None,
     }
 }
@@ -262,6 +263,7 @@ async fn a_database_that_cannot_be_reached_is_a_connection_error() {
         fault: adapters::Fault::Connection,
         message: "cannot reach it".into(),
         code: None,
+        transient: false,
         source: None,
     });
     let mut batcher = Batcher::builder(database.clone()).build().await.unwrap();

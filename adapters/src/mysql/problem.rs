@@ -4,7 +4,11 @@ use std::ops::RangeInclusive;
 
 use sqlx::{Error, mysql::MySqlDatabaseError};
 
-use crate::{Fault, Problem, connect::io_words};
+use crate::{
+    Fault, Problem,
+    connect::{io_passes, io_words},
+    failure::{Said, causes},
+};
 
 /// What a number means to a batcher
 /// (<https://dev.mysql.com/doc/mysql-errors/9.4/en/server-error-reference.html>,
@@ -31,13 +35,45 @@ const FAULTS: &[(u16, Fault)] = &[
     (1213, Fault::Conflict), // ER_LOCK_DEADLOCK
     (1226, Fault::Resources), // ER_USER_LIMIT_REACHED
     (1317, Fault::Cancelled), // ER_QUERY_INTERRUPTED
+    (1614, Fault::Conflict), // ER_XA_RBDEADLOCK
+    (1637, Fault::Resources), // ER_TOO_MANY_CONCURRENT_TRXS
     (1698, Fault::Authentication), // ER_ACCESS_DENIED_NO_PASSWORD_ERROR
     (1927, Fault::Connection), // ER_CONNECTION_KILLED
     (1969, Fault::Timeout),  // ER_STATEMENT_TIMEOUT of MariaDB
     (2006, Fault::Connection), // CR_SERVER_GONE_ERROR
     (2013, Fault::Connection), // CR_SERVER_LOST
     (3024, Fault::Timeout),  // ER_QUERY_TIMEOUT of MySQL
+    (3101, Fault::Conflict), // ER_TRANSACTION_ROLLBACK_DURING_COMMIT of MySQL's group replication
+    (3572, Fault::Conflict), // ER_LOCK_NOWAIT of MySQL
     (4031, Fault::Connection), // ER_CLIENT_INTERACTION_TIMEOUT of MySQL
+];
+
+/// Numbers after which the same may succeed a moment later: what collides, what is full for now,
+/// and what ends a connection (sources as above). Not those of time limits and cancels, which
+/// somebody wanted, nor those of a full disk.
+const TRANSIENT: &[u16] = &[
+    1020, // ER_CHECKREAD
+    1037, // ER_OUTOFMEMORY
+    1040, // ER_CON_COUNT_ERROR
+    1041, // ER_OUT_OF_RESOURCES
+    1053, // ER_SERVER_SHUTDOWN
+    1152, // ER_ABORTING_CONNECTION
+    1158, // ER_NET_READ_ERROR
+    1159, // ER_NET_READ_INTERRUPTED
+    1160, // ER_NET_ERROR_ON_WRITE
+    1161, // ER_NET_WRITE_INTERRUPTED
+    1203, // ER_TOO_MANY_USER_CONNECTIONS
+    1205, // ER_LOCK_WAIT_TIMEOUT
+    1213, // ER_LOCK_DEADLOCK
+    1226, // ER_USER_LIMIT_REACHED
+    1614, // ER_XA_RBDEADLOCK
+    1637, // ER_TOO_MANY_CONCURRENT_TRXS
+    1927, // ER_CONNECTION_KILLED
+    2006, // CR_SERVER_GONE_ERROR
+    2013, // CR_SERVER_LOST
+    3101, // ER_TRANSACTION_ROLLBACK_DURING_COMMIT
+    3572, // ER_LOCK_NOWAIT
+    4031, // ER_CLIENT_INTERACTION_TIMEOUT
 ];
 
 /// Numbers of the client's side; a proxy sends them when it has lost the server.
@@ -47,28 +83,48 @@ const SAYS_NOTHING: RangeInclusive<u16> = 2000..=2999;
 const ROLLED_BACK: &[u16] = &[1205, 1213];
 
 /// An error, in a batcher's terms.
-pub(super) fn classify(error: &Error) -> (Fault, Option<String>, String) {
+pub(super) fn classify(error: &Error) -> Said {
+    let transient = is_transient(error);
     match error {
         Error::Database(_) => match server_error(error) {
-            Some(server) => {
-                let number = server.number();
-                (fault_of(number), Some(number.to_string()), server.message().to_owned())
-            }
-            None => (Fault::Statement, None, error.to_string()),
+            Some(server) => Said {
+                fault: fault_of(server.number()),
+                code: Some(server.number().to_string()),
+                message: server.message().to_owned(),
+                transient,
+            },
+            None => Said::lasting(Fault::Statement, error.to_string()),
         },
-        Error::Io(io) => (Fault::Connection, None, io_words(io)),
-        Error::Configuration(inner) => (Fault::Options, None, inner.to_string()),
-        _ => (Fault::Connection, None, error.to_string()),
+        Error::Io(io) => Said { transient, ..Said::lasting(Fault::Connection, io_words(io)) },
+        Error::Configuration(inner) => Said::lasting(Fault::Options, inner.to_string()),
+        _ => Said { transient, ..Said::lasting(Fault::Connection, error.to_string()) },
     }
 }
 
+/// Whether the same may succeed a moment later, by any error of the chain of causes that is in the
+/// table.
+fn is_transient(error: &Error) -> bool {
+    causes(error).any(|cause| match cause.downcast_ref::<Error>() {
+        Some(Error::Io(io)) => io_passes(io),
+        Some(error) => server_error(error).is_some_and(|server| passes(server.number())),
+        None => match cause.downcast_ref::<MySqlDatabaseError>() {
+            Some(server) => passes(server.number()),
+            None => false,
+        },
+    })
+}
+
+fn passes(number: u16) -> bool {
+    TRANSIENT.contains(&number)
+}
+
 /// As [`classify`], for an error before there is a session.
-pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String) {
-    let (fault, code, message) = classify(error);
-    match code.as_deref() {
+pub(super) fn classify_connect(error: &Error) -> Said {
+    let said = classify(error);
+    match said.code.as_deref() {
         // ER_BAD_DB_ERROR, ER_UNKNOWN_TIME_ZONE, ER_UNKNOWN_CHARACTER_SET
-        Some("1049" | "1298" | "1115") => (Fault::Options, code, message),
-        _ => (fault, code, message),
+        Some("1049" | "1298" | "1115") => Said { fault: Fault::Options, ..said },
+        _ => said,
     }
 }
 
@@ -98,7 +154,7 @@ pub(super) fn commit_is_unknown(error: &Error) -> bool {
 /// The problem of an error. An answer of the server says that the statement was not applied, and
 /// that nothing after it was run; a lost connection says nothing.
 pub(super) fn problem(error: Error) -> Problem {
-    let (fault, code, message) = classify(&error);
+    let Said { fault, code, message, transient } = classify(&error);
     let unknown = server_error(&error).is_none_or(|server| SAYS_NOTHING.contains(&server.number()));
     Problem {
         fault,
@@ -108,6 +164,7 @@ pub(super) fn problem(error: Error) -> Problem {
         offset: None,
         kept: 0,
         outcome_unknown: unknown,
+        transient,
         source: Some(Box::new(error)),
     }
 }
@@ -129,6 +186,35 @@ mod tests {
     fn each_number_stands_once() {
         for (at, (number, _)) in FAULTS.iter().enumerate() {
             assert!(FAULTS[at + 1..].iter().all(|(other, _)| other > number), "{number}");
+        }
+    }
+
+    #[test]
+    fn every_transient_number_is_a_fault_of_the_server_and_stands_once() {
+        for (at, number) in TRANSIENT.iter().enumerate() {
+            assert!(TRANSIENT[at + 1..].iter().all(|other| other > number), "{number}");
+            let fault = fault_of(*number);
+            let passing = [Fault::Connection, Fault::Resources, Fault::Conflict];
+            assert!(passing.contains(&fault), "{number} is a fault of kind {fault:?}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_wanted_or_what_stays_as_it_is_is_not_transient() {
+        // Duplicate keys, NULLs, foreign keys, syntax, permission, a password, a full disk, a time
+        // limit, a cancel, a packet too large, a server that is read-only.
+        for number in [
+            1062, 1048, 1451, 1452, 4025, 1064, 1142, 1044, 1045, 1021, 1114, 1969, 3024, 1317,
+            1153, 1290, 1792, 0,
+        ] {
+            assert!(!passes(number), "{number}");
+        }
+        for (number, fault) in FAULTS {
+            let never = matches!(
+                fault,
+                Fault::Authentication | Fault::Statement | Fault::Timeout | Fault::Cancelled
+            );
+            assert!(!(never && passes(*number)), "{number}");
         }
     }
 }

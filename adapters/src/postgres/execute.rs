@@ -25,9 +25,17 @@ pub(super) type Lease = pool::Lease<sqlx::Postgres>;
 pub(super) struct Session {
     link: Link,
     cancel: Stop,
-    /// Whether the open transaction can only be rolled back. PostgreSQL answers `COMMIT` with
-    /// `ROLLBACK` then, without an error, and sqlx does not hand on the answer's words.
-    aborted: bool,
+    /// Why the open transaction can only be rolled back, if that is so. PostgreSQL answers
+    /// `COMMIT` with `ROLLBACK` then, without an error, and sqlx does not hand on the answer's
+    /// words.
+    aborted: Option<First>,
+}
+
+/// The first error of a transaction, which stands behind all that follow it.
+struct First {
+    fault: Fault,
+    message: String,
+    transient: bool,
 }
 
 /// What the session's connection is doing.
@@ -49,7 +57,7 @@ struct Ran {
 
 impl Session {
     pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
-        Self { link: Link::Ready(lease), cancel, aborted: false }
+        Self { link: Link::Ready(lease), cancel, aborted: None }
     }
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
@@ -85,7 +93,7 @@ impl Session {
         let Some(error) = ran.error else {
             self.put(lease, None);
             if scope == Scope::Scripted {
-                self.aborted = false;
+                self.aborted = None;
             }
             return Ok(Effects { rows: Some(ran.rows) });
         };
@@ -100,7 +108,7 @@ impl Session {
             Some(problem.offset.map_or(counted, |offset| body.statement_at(offset)));
         if scope == Scope::Scripted {
             problem.kept = kept(body, ran.completed);
-            self.look_at_transaction().await;
+            self.look_at_transaction(&mut problem).await;
         }
         Err(problem)
     }
@@ -140,25 +148,41 @@ impl Session {
 
     /// The script's own commit of a transaction that can only be rolled back.
     async fn refuse_commit(&mut self) -> Problem {
-        let mut problem = match self.command("ROLLBACK").await {
-            Ok(()) => Problem::new(
-                Fault::Statement,
-                "the transaction failed before, so commit rolled it back",
-            ),
-            Err(problem) => return problem,
-        };
-        self.aborted = false;
+        if let Err(problem) = self.command("ROLLBACK").await {
+            return problem;
+        }
+        let mut problem = Problem::new(
+            Fault::Statement,
+            "the transaction failed before, so commit rolled it back",
+        );
+        if let Some(first) = self.aborted.take() {
+            problem.fault = first.fault;
+            problem.transient = first.transient;
+            problem.message = format!("{}: {}", problem.message, first.message);
+        }
         problem.code = Some(IN_FAILED_TRANSACTION.to_owned());
         problem
     }
 
-    /// Finds out whether the open transaction can go on.
-    async fn look_at_transaction(&mut self) {
+    /// Finds out whether the open transaction can go on. What first went wrong in it is what a
+    /// later refusal is about.
+    async fn look_at_transaction(&mut self, problem: &mut Problem) {
         let Ok(mut lease) = self.take() else { return };
         let ran = run(&mut lease, "SELECT 1").await;
         let code = ran.error.as_ref().and_then(server_error).map(|server| server.code());
-        self.aborted = code == Some(IN_FAILED_TRANSACTION);
+        let aborted = code == Some(IN_FAILED_TRANSACTION);
         self.put(lease, ran.error.as_ref());
+        if !aborted {
+            self.aborted = None;
+            return;
+        }
+        let first = self.aborted.get_or_insert_with(|| First {
+            fault: problem.fault,
+            message: problem.message.clone(),
+            transient: problem.transient,
+        });
+        problem.fault = first.fault;
+        problem.transient = first.transient;
     }
 
     /// A command of the adapter's own.
@@ -237,7 +261,7 @@ impl Session {
                 let mut problem = problem(failed.error, "");
                 problem.offset = None;
                 problem.outcome_unknown &= failed.finishing;
-                self.look_at_transaction().await;
+                self.look_at_transaction(&mut problem).await;
                 Err(problem)
             }
         }
@@ -254,7 +278,7 @@ impl Connection for Session {
         body.without_zero()?;
         match request.scope {
             Scope::Bare if body.count() > 1 => self.bare(body).await,
-            Scope::Scripted if self.aborted && commits(&first_word(body.bytes())) => {
+            Scope::Scripted if self.aborted.is_some() && commits(&first_word(body.bytes())) => {
                 let mut problem = self.refuse_commit().await;
                 problem.statement = Some(0);
                 Err(problem)
@@ -270,7 +294,7 @@ impl Connection for Session {
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
-        if self.aborted {
+        if self.aborted.is_some() {
             return Err(self.refuse_commit().await);
         }
         self.command("COMMIT").await
@@ -287,7 +311,7 @@ impl Connection for Session {
             return Ok(());
         }
         self.command("ROLLBACK").await.map_err(known)?;
-        self.aborted = false;
+        self.aborted = None;
         Ok(())
     }
 

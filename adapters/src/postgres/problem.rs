@@ -5,7 +5,11 @@ use sqlx::{
     postgres::{PgDatabaseError, PgErrorPosition, PgSeverity},
 };
 
-use crate::{Fault, Problem, connect::io_words};
+use crate::{
+    Fault, Problem,
+    connect::{io_passes, io_words},
+    failure::{Said, causes},
+};
 
 /// What a SQLSTATE or its class means to a batcher; the longest that fits counts
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
@@ -16,6 +20,7 @@ const FAULTS: &[(&str, Fault)] = &[
     ("28", Fault::Authentication),
     ("40", Fault::Conflict),      // serialization_failure, deadlock_detected
     ("53", Fault::Resources),     // disk_full, out_of_memory, too_many_connections
+    ("55000", Fault::Conflict),   // object_not_in_prerequisite_state
     ("55006", Fault::Conflict),   // object_in_use
     ("55P03", Fault::Conflict),   // lock_not_available
     ("57014", Fault::Cancelled),  // query_canceled; the time limit of a statement, see below
@@ -28,6 +33,33 @@ const FAULTS: &[(&str, Fault)] = &[
     ("58030", Fault::Resources),  // io_error
 ];
 
+/// SQLSTATEs after which the same may succeed a moment later: those that Npgsql calls transient
+/// (`PostgresException.IsTransient`, <https://www.npgsql.org/doc/api/Npgsql.PostgresException.html>)
+/// without `08007`, whose outcome is unknown.
+const TRANSIENT: &[&str] = &[
+    "08000", // connection_exception
+    "08001", // sqlclient_unable_to_establish_sqlconnection
+    "08003", // connection_does_not_exist
+    "08004", // sqlserver_rejected_establishment_of_sqlconnection
+    "08006", // connection_failure
+    "40001", // serialization_failure
+    "40P01", // deadlock_detected
+    "53000", // insufficient_resources
+    "53100", // disk_full
+    "53200", // out_of_memory
+    "53300", // too_many_connections
+    "53400", // configuration_limit_exceeded
+    "55000", // object_not_in_prerequisite_state
+    "55006", // object_in_use
+    "55P03", // lock_not_available
+    "57P01", // admin_shutdown
+    "57P02", // crash_shutdown
+    "57P03", // cannot_connect_now
+    "57P05", // idle_session_timeout
+    "58000", // system_error
+    "58030", // io_error
+];
+
 /// Answers that sqlx does not expect, as its error names them.
 const COPY_IN: &str = "CopyInResponse";
 const COPY_OUT: &str = "CopyOutResponse";
@@ -36,44 +68,64 @@ const COPY_OUT: &str = "CopyOutResponse";
 pub(super) const IN_FAILED_TRANSACTION: &str = "25P02";
 
 /// An error, in a batcher's terms.
-pub(super) fn classify(error: &Error) -> (Fault, Option<String>, String) {
+pub(super) fn classify(error: &Error) -> Said {
+    let transient = is_transient(error);
     match error {
         Error::Database(_) => match server_error(error) {
-            Some(server) => {
-                let code = server.code().to_owned();
-                (fault_of(server), Some(code), server.message().to_owned())
-            }
-            None => (Fault::Statement, None, error.to_string()),
+            Some(server) => Said {
+                fault: fault_of(server.code(), server.message()),
+                code: Some(server.code().to_owned()),
+                message: server.message().to_owned(),
+                transient,
+            },
+            None => Said::lasting(Fault::Statement, error.to_string()),
         },
-        Error::Io(io) => (Fault::Connection, None, io_words(io)),
+        Error::Io(io) => Said { transient, ..Said::lasting(Fault::Connection, io_words(io)) },
         Error::Protocol(said) if said.contains(COPY_IN) || said.contains(COPY_OUT) => {
             let said = "the statement copies from or to the client, and is not sent as such";
-            (Fault::Unsupported, None, said.to_owned())
+            Said::lasting(Fault::Unsupported, said)
         }
-        Error::Configuration(inner) => (Fault::Options, None, inner.to_string()),
-        _ => (Fault::Connection, None, error.to_string()),
+        Error::Configuration(inner) => Said::lasting(Fault::Options, inner.to_string()),
+        _ => Said { transient, ..Said::lasting(Fault::Connection, error.to_string()) },
     }
+}
+
+/// Whether the same may succeed a moment later, by the first error of the chain of causes that is
+/// in the table.
+fn is_transient(error: &Error) -> bool {
+    causes(error).any(|cause| match cause.downcast_ref::<Error>() {
+        Some(Error::Io(io)) => io_passes(io),
+        Some(error) => server_error(error).is_some_and(|server| passes(server.code())),
+        None => match cause.downcast_ref::<PgDatabaseError>() {
+            Some(server) => passes(server.code()),
+            None => false,
+        },
+    })
+}
+
+fn passes(code: &str) -> bool {
+    TRANSIENT.contains(&code)
 }
 
 /// As [`classify`], for an error before there is a session.
-pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String) {
-    let (fault, code, message) = classify(error);
-    match code.as_deref() {
+pub(super) fn classify_connect(error: &Error) -> Said {
+    let said = classify(error);
+    match said.code.as_deref() {
         // The database does not exist; a value of a setting is refused.
-        Some("3D000" | "22023") => (Fault::Options, code, message),
-        _ => (fault, code, message),
+        Some("3D000" | "22023") => Said { fault: Fault::Options, ..said },
+        _ => said,
     }
 }
 
-fn fault_of(server: &PgDatabaseError) -> Fault {
+fn fault_of(code: &str, message: &str) -> Fault {
     // One code for two things; only the words differ.
-    if server.code() == "57014" && server.message().contains("timeout") {
+    if code == "57014" && message.contains("timeout") {
         return Fault::Timeout;
     }
     FAULTS
         .iter()
-        .filter(|(code, _)| server.code().starts_with(code))
-        .max_by_key(|(code, _)| code.len())
+        .filter(|(prefix, _)| code.starts_with(prefix))
+        .max_by_key(|(prefix, _)| prefix.len())
         .map_or(Fault::Statement, |(_, fault)| *fault)
 }
 
@@ -113,7 +165,7 @@ fn is_fatal(server: &PgDatabaseError) -> bool {
 
 /// The problem of an error. `sent` is the text that its position counts in.
 pub(super) fn problem(error: Error, sent: &str) -> Problem {
-    let (fault, code, message) = classify(&error);
+    let Said { fault, code, message, transient } = classify(&error);
     let offset = server_error(&error).and_then(|server| match server.position() {
         Some(PgErrorPosition::Original(position)) => byte_offset(sent, position),
         _ => None,
@@ -126,6 +178,7 @@ pub(super) fn problem(error: Error, sent: &str) -> Problem {
         offset,
         kept: 0,
         outcome_unknown: is_unknown(&error),
+        transient,
         source: Some(Box::new(error)),
     }
 }
@@ -160,5 +213,32 @@ mod tests {
         assert!(problem.outcome_unknown);
         assert_eq!(problem.fault, Fault::Connection);
         assert_eq!(problem.message, "the server closed the connection");
+        assert!(problem.transient);
+    }
+
+    #[test]
+    fn every_transient_code_is_a_fault_of_the_server_and_stands_once() {
+        for (at, code) in TRANSIENT.iter().enumerate() {
+            assert!(TRANSIENT[at + 1..].iter().all(|other| other > code), "{code}");
+            let fault = fault_of(code, "");
+            let passing = [Fault::Connection, Fault::Timeout, Fault::Resources, Fault::Conflict];
+            assert!(passing.contains(&fault), "{code} is a fault of kind {fault:?}");
+        }
+    }
+
+    #[test]
+    fn no_code_is_transient_for_its_class() {
+        for (prefix, _) in FAULTS {
+            assert!(passes(prefix) == TRANSIENT.contains(prefix), "{prefix}");
+        }
+        // Constraints, syntax, permission, a cancel, an aborted transaction, an unknown outcome,
+        // a password, a database that was dropped, a rollback that another attempt would repeat.
+        for code in [
+            "23502", "23503", "23505", "23514", "23P01", "42601", "42501", "42P01", "57014",
+            "25P02", "25006", "08007", "08P01", "28P01", "3D000", "57P04", "40002", "40003",
+            "53301", "",
+        ] {
+            assert!(!passes(code), "{code}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::{error::Error as StdError, fmt};
 use libsqlite3_sys as ffi;
 use sqlx::{Error, error::DatabaseError, sqlite::SqliteError};
 
-use crate::{Fault, Problem};
+use crate::{Fault, Problem, failure::Said};
 
 use super::raw::Failure;
 
@@ -20,6 +20,10 @@ const FAULTS: &[(i32, Fault)] = &[
     (ffi::SQLITE_CANTOPEN, Fault::Connection),
     (ffi::SQLITE_PROTOCOL, Fault::Conflict),
 ];
+
+/// Primary result codes after which the same may succeed a moment later: another connection is in
+/// the way (<https://www.sqlite.org/rescode.html>).
+const TRANSIENT: &[i32] = &[ffi::SQLITE_BUSY, ffi::SQLITE_LOCKED, ffi::SQLITE_PROTOCOL];
 
 /// Codes with their names.
 macro_rules! named {
@@ -76,28 +80,40 @@ impl Failure {
             offset: None,
             kept: 0,
             outcome_unknown: false,
+            transient: passes(self.code),
             source: Some(Box::new(self)),
         }
     }
 }
 
 /// An error of the driver, while a session is made.
-pub(super) fn classify_connect(error: &Error) -> (Fault, Option<String>, String) {
+pub(super) fn classify_connect(error: &Error) -> Said {
     match error {
         Error::Database(database) => {
             let sqlite = database.try_downcast_ref::<SqliteError>();
             let code = sqlite.and_then(DatabaseError::code);
             let code = code.and_then(|code| code.parse().ok()).unwrap_or(ffi::SQLITE_ERROR);
-            (fault_of(code), Some(name(code)), database.message().to_owned())
+            of_code(code, database.message())
         }
         Error::Configuration(inner) => match inner.downcast_ref::<Failure>() {
-            Some(failure) => {
-                (fault_of(failure.code), Some(name(failure.code)), failure.message.clone())
-            }
-            None => (Fault::Options, None, inner.to_string()),
+            Some(failure) => of_code(failure.code, &failure.message),
+            None => Said::lasting(Fault::Options, inner.to_string()),
         },
-        _ => (Fault::Connection, None, error.to_string()),
+        _ => Said::lasting(Fault::Connection, error.to_string()),
     }
+}
+
+fn of_code(code: i32, message: &str) -> Said {
+    Said {
+        fault: fault_of(code),
+        code: Some(name(code)),
+        message: message.to_owned(),
+        transient: passes(code),
+    }
+}
+
+fn passes(code: i32) -> bool {
+    TRANSIENT.contains(&(code & 0xff))
 }
 
 fn fault_of(code: i32) -> Fault {
@@ -125,5 +141,15 @@ mod tests {
         assert_eq!(fault_of(ffi::SQLITE_CONSTRAINT_UNIQUE), Fault::Statement);
         assert_eq!(name(ffi::SQLITE_CONSTRAINT_UNIQUE), "SQLITE_CONSTRAINT_UNIQUE");
         assert_eq!(name(99_999), "SQLITE_99999");
+    }
+
+    #[test]
+    fn only_what_is_in_the_way_of_another_is_transient() {
+        for (code, name) in NAMES {
+            let waits = ["SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL"];
+            let expected = waits.iter().any(|wait| name.starts_with(wait));
+            assert_eq!(passes(*code), expected, "{name}");
+            assert!(!expected || fault_of(*code) == Fault::Conflict, "{name}");
+        }
     }
 }

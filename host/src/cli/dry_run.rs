@@ -50,7 +50,8 @@ struct Counter<'a> {
 impl Taker for Counter<'_> {
     fn take(&mut self, _: &Splitter, batches: Vec<Batch>) -> io::Result<()> {
         self.so_far.batches += batches.len() as u64;
-        self.so_far.statements += batches.iter().map(|batch| batch.statements() as u64).sum::<u64>();
+        self.so_far.statements +=
+            batches.iter().map(|batch| batch.statements() as u64).sum::<u64>();
         self.so_far.elapsed = self.started.elapsed();
         self.progress.show(&self.so_far);
         Ok(())

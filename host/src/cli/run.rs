@@ -75,11 +75,7 @@ async fn connect(plan: &Plan, progress: &Progress) -> Result<Batcher> {
     builder.observer(move |so_far| progress.show(so_far)).build().await
 }
 
-async fn feed(
-    mut batcher: Batcher,
-    inputs: &Inputs,
-    mut stopped: watch::Receiver<bool>,
-) -> Ended {
+async fn feed(mut batcher: Batcher, inputs: &Inputs, mut stopped: watch::Receiver<bool>) -> Ended {
     for input in &inputs.list {
         let read = tokio::select! {
             read = read(&mut batcher, input) => read,
