@@ -27,8 +27,8 @@ use sql_batcher_adapters::{Adapter, AdapterError, Dialect};
 use tokio::runtime::{self, Handle, Runtime};
 
 use crate::{
-    Canceller, Core, Error, ErrorKind, Options, Oversized, Report, Result, SandboxLimits, Snapshot,
-    Transactions, pieces::PIECE_BYTES,
+    Canceller, Core, Error, ErrorKind, Options, Oversized, Report, Result, RetryOptions,
+    SandboxLimits, Snapshot, Transactions, pieces::PIECE_BYTES,
 };
 
 /// As [`crate::Batcher`], with calls that block.
@@ -245,6 +245,26 @@ impl Builder {
     /// What the sandbox may use: see [`SandboxLimits`].
     pub fn sandbox(self, limits: SandboxLimits) -> Self {
         self.set(|inner| inner.sandbox(limits))
+    }
+
+    /// How a batch is tried once more: see [`RetryOptions`].
+    pub fn retries(self, retries: RetryOptions) -> Self {
+        self.set(|inner| inner.retries(retries))
+    }
+
+    /// How long taking a session may take: see [`Options::connect_timeout`].
+    pub fn connect_timeout(self, limit: Duration) -> Self {
+        self.set(|inner| inner.connect_timeout(limit))
+    }
+
+    /// How long one attempt of a batch may take: see [`Options::attempt_timeout`].
+    pub fn attempt_timeout(self, limit: Duration) -> Self {
+        self.set(|inner| inner.attempt_timeout(limit))
+    }
+
+    /// How long the whole run may take: see [`Options::deadline`].
+    pub fn deadline(self, limit: Duration) -> Self {
+        self.set(|inner| inner.deadline(limit))
     }
 
     /// Batches with another component than the embedded one.

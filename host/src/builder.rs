@@ -11,15 +11,18 @@ use tokio::{
     runtime::Handle,
     sync::{mpsc, watch},
     task::spawn_blocking,
+    time::Instant,
 };
 
 use crate::{
-    Batcher, Core, Error, ErrorKind, Options, Oversized, Result, SandboxLimits, Snapshot,
-    Transactions,
+    Batcher, Core, Error, ErrorKind, Options, Oversized, Result, RetryOptions, SandboxLimits,
+    Snapshot, Transactions,
     driver::{Driver, Stop},
+    guard::{Deadline, Guard},
     pieces::Statements,
-    run_batch::Slot,
     sandbox::{Answer, Session},
+    session_memory::SessionMemory,
+    slot::Slot,
     tally::{Observer, Tally},
 };
 
@@ -91,6 +94,26 @@ impl Builder {
         self.set(|options| options.sandbox(limits))
     }
 
+    /// How a batch is tried once more: see [`RetryOptions`].
+    pub fn retries(self, retries: RetryOptions) -> Self {
+        self.set(|options| options.retries(retries))
+    }
+
+    /// How long taking a session may take: see [`Options::connect_timeout`].
+    pub fn connect_timeout(self, limit: Duration) -> Self {
+        self.set(|options| options.connect_timeout(limit))
+    }
+
+    /// How long one attempt of a batch may take: see [`Options::attempt_timeout`].
+    pub fn attempt_timeout(self, limit: Duration) -> Self {
+        self.set(|options| options.attempt_timeout(limit))
+    }
+
+    /// How long the whole run may take: see [`Options::deadline`].
+    pub fn deadline(self, limit: Duration) -> Self {
+        self.set(|options| options.deadline(limit))
+    }
+
     /// Batches with another component than the embedded one.
     pub fn core(mut self, core: Core) -> Self {
         self.core = Some(core);
@@ -125,11 +148,26 @@ impl Builder {
         };
         let spans_run = settings.transactions == Transactions::Run;
         let eager = settings.max_age.is_some();
-        let slots = (0..settings.max_in_flight)
-            .map(|_| Slot::new(Arc::clone(&self.adapter), spans_run))
-            .collect();
         let (commands, queue) = mpsc::channel(WAITING_PIECES);
         let (stop, stopped) = watch::channel(Stop::No);
+        let times = settings.times;
+        let started = Instant::now();
+        let deadline = times.deadline.map(|after| Deadline { at: started + after, after });
+        let slots = (0..settings.max_in_flight)
+            .map(|_| Slot {
+                adapter: Arc::clone(&self.adapter),
+                connection: None,
+                retries: settings.retries,
+                guard: Guard {
+                    connect_timeout: times.connect_timeout,
+                    attempt_timeout: times.attempt_timeout,
+                    deadline,
+                    stop: stopped.clone(),
+                },
+                memory: SessionMemory::new(settings.dialect),
+                spans_run,
+            })
+            .collect();
         let tally = Arc::new(Mutex::new(tally));
         let driver = Driver {
             session: Session::open(&core, settings, Answer::Pending)?,
@@ -140,6 +178,7 @@ impl Builder {
             tally: Arc::clone(&tally),
             observer: self.observer,
             spans_run,
+            deadline,
         };
         let task = runtime.spawn(driver.run());
         let added = Statements::default();

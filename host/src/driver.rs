@@ -12,19 +12,25 @@ use sql_batcher_adapters::{Adapter, CopyPart, Problem, Scope};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use crate::{
     Error, ErrorKind, Position, Report, Result,
     batch::Batch,
+    guard::Deadline,
     input::Sources,
     progress::{Outcome, Progress},
     report::Failure,
-    run_batch::{Landed, Slot, Trouble, attempt, close_adapter},
+    run_batch::{Failed, Landed, Trouble, run},
     sandbox::Session,
+    slot::{Slot, close_adapter},
     tally::{Observer, Tally},
 };
+
+/// How long what is under way may take to end once the run is aborted: its cancel is bounded, and
+/// this is for whatever is not.
+const ABORT_WITHIN: Duration = Duration::from_secs(5);
 
 /// What a caller wants done, in order.
 #[derive(Debug)]
@@ -66,6 +72,8 @@ pub(crate) struct Driver {
     pub(crate) tally: Arc<Mutex<Tally>>,
     pub(crate) observer: Observer,
     pub(crate) spans_run: bool,
+    /// The end of the run's time, if it has one.
+    pub(crate) deadline: Option<Deadline>,
 }
 
 struct Run {
@@ -84,6 +92,8 @@ struct Run {
     in_script: bool,
     flush: Option<oneshot::Sender<()>>,
     stopped: Stop,
+    /// Whether the time of the run is over.
+    expired: bool,
     ticked_ms: Option<u64>,
     failure: Option<Error>,
     started: Instant,
@@ -107,6 +117,7 @@ impl Driver {
             in_script: false,
             flush: None,
             stopped: Stop::No,
+            expired: false,
             ticked_ms: None,
             failure: None,
             started: Instant::now(),
@@ -130,6 +141,10 @@ impl Run {
                 biased;
                 stop = stopped(&mut self.driver.stop, self.stopped) => self.obey_stop(stop)?,
                 Some(landed) = self.flights.join_next() => self.land(landed)?,
+                () = at(self.driver.deadline), if !self.expired => {
+                    self.expired = true;
+                    self.call(Session::cancel)?;
+                }
                 () = until(self.started, due) => {
                     self.ticked_ms = due;
                     self.call(Session::tick)?;
@@ -144,7 +159,8 @@ impl Run {
 
     fn wants_input(&self) -> bool {
         let Progress { ready, failure, .. } = &self.progress;
-        *ready && failure.is_none() && self.flush.is_none() && self.stopped == Stop::No
+        let open = self.stopped == Stop::No && !self.expired;
+        *ready && failure.is_none() && self.flush.is_none() && open
     }
 
     /// Starts what the component has handed out, as far as there are slots.
@@ -156,7 +172,7 @@ impl Run {
                 if batch.copy == Some(CopyPart::First) {
                     self.copying = self.sources.of_statement(&batch, 0);
                 }
-                self.flights.spawn(attempt(slot, batch));
+                self.flights.spawn(run(slot, batch));
             }
         }
     }
@@ -247,32 +263,40 @@ impl Run {
     }
 
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
-        let Landed { slot, batch, result, elapsed } = landed.map_err(|_| abandoned())?;
+        let landed = landed.map_err(|_| abandoned())?;
+        let Landed { slot, batch, result, elapsed, attempts, retries } = landed;
         self.driver.idle.push(slot);
         self.sent -= batch.statements() as u64;
-        self.tally().times.record(elapsed);
+        let mut tally = self.tally();
+        tally.times.record(elapsed);
+        tally.attempts += u64::from(attempts);
+        tally.retries.add(&retries);
+        drop(tally);
         match result {
             Ok(effects) => Ok((batch, Outcome::Applied { rows: effects.rows })),
-            Err(trouble) => {
-                let outcome = trouble.outcome();
-                let error = self.explain(trouble, &batch);
+            Err(failed) => {
+                let outcome = failed.trouble.outcome();
+                let error = self.explain(failed, &batch);
                 self.failure.get_or_insert(error);
                 Ok((batch, outcome))
             }
         }
     }
 
-    fn explain(&self, trouble: Trouble, batch: &Batch) -> Error {
+    fn explain(&self, failed: Failed, batch: &Batch) -> Error {
+        let Failed { trouble, attempts, end } = failed;
         let problem = match trouble {
-            Trouble::Unreachable(error) => return error.into(),
+            Trouble::Unreachable(error) => return Error::from(error).after(attempts, end),
             Trouble::Refused(problem) => problem,
         };
-        if let Some(position) = self.position_of(&problem, batch) {
-            return Error::of_problem(problem).at(Some(position));
+        let position = self.position_of(&problem, batch);
+        let error = Error::of_problem(problem).after(attempts, end);
+        if position.is_some() {
+            return error.at(position);
         }
         let first = self.sources.of_statement(batch, 0);
         let from = first.map(|first| format!(", from {first}")).unwrap_or_default();
-        Error::of_problem(problem).about(&format!("batch {}{from}", batch.id))
+        error.about(&format!("batch {}{from}", batch.id))
     }
 
     fn position_of(&self, problem: &Problem, batch: &Batch) -> Option<Position> {
@@ -302,18 +326,26 @@ impl Run {
         let decided = self.tally().account.decided();
         let inside_transaction = self.landed.saturating_sub(decided);
         if self.stopped == Stop::Abort {
-            self.flights.abort_all();
+            // What is under way sees the stop, cancels on the server, and ends.
+            let ending = timeout(ABORT_WITHIN, self.settle_flights()).await;
+            if ending.is_err() {
+                self.flights.abort_all();
+            }
         }
+        self.settle_flights().await;
+        let lost = std::mem::take(&mut self.sent);
+        let mut tally = self.tally();
+        tally.account.settle(lost, Outcome::Unknown);
+        tally.account.give_up(inside_transaction);
+    }
+
+    async fn settle_flights(&mut self) {
         while let Some(landed) = self.flights.join_next().await {
             if let Ok((batch, outcome)) = self.record(landed) {
                 let outcome = outcome_alone(&batch, outcome);
                 self.tally().account.settle(batch.statements() as u64, outcome);
             }
         }
-        let lost = std::mem::take(&mut self.sent);
-        let mut tally = self.tally();
-        tally.account.settle(lost, Outcome::Unknown);
-        tally.account.give_up(inside_transaction);
     }
 
     async fn close(mut self) -> Result<Report> {
@@ -362,6 +394,10 @@ impl Run {
         if let Some(error) = self.failure.take() {
             return Some(error);
         }
+        if let Some(deadline) = self.driver.deadline.filter(|_| self.expired) {
+            let message = format!("the deadline of the run, {:?}, was reached", deadline.after);
+            return Some(Error::new(ErrorKind::Timeout, message));
+        }
         if let Some(failure) = self.progress.failure.take() {
             return Some(Error::of_refusal(failure, &self.sources));
         }
@@ -382,6 +418,14 @@ fn outcome_alone(batch: &Batch, outcome: Outcome) -> Outcome {
 async fn until(started: Instant, due_ms: Option<u64>) {
     match due_ms {
         Some(due_ms) => sleep_until(started + Duration::from_millis(due_ms)).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for the end of the run's time; for ever where there is none.
+async fn at(deadline: Option<Deadline>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline.at).await,
         None => std::future::pending().await,
     }
 }

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 use sql_batcher_adapters::{self as adapters, AdapterError, Problem};
 
-use crate::{Report, input::Sources, progress::SessionFailure};
+use crate::{Report, input::Sources, progress::SessionFailure, run_batch::End};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -184,7 +184,8 @@ impl Error {
         self.0.code.as_deref()
     }
 
-    /// How many times the request was sent; 0 where it was not about a request.
+    /// How many times the batch was tried, a try that got no connection included; 0 where it was
+    /// not about a batch.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
@@ -233,6 +234,34 @@ impl Error {
     /// Says what the message is about, where no position does.
     pub(crate) fn about(mut self, subject: &str) -> Self {
         self.0.message = format!("{subject}: {}", self.0.message);
+        self
+    }
+
+    /// Says how often a batch was tried, and why not once more.
+    pub(crate) fn after(mut self, attempts: u32, end: End) -> Self {
+        self.0.attempts = attempts;
+        match end {
+            End::Final => {}
+            End::Exhausted { over } => {
+                self.0.kind = ErrorKind::RetriesExhausted;
+                self = self.about(&format!("gave up after {attempts} attempts over {over:.1?}"));
+            }
+            End::TooLate => {
+                self.0.kind = ErrorKind::Timeout;
+                self = self.about(&format!(
+                    "no time is left until the deadline for another attempt after {attempts}"
+                ));
+            }
+            End::Stopped => {
+                self.0.kind = ErrorKind::Cancelled;
+                self.0.fault = Fault::Caller;
+                self = self.about(&format!("the run was cancelled after {attempts} attempts"));
+            }
+            End::Prevented(why) => {
+                self.0.retry = Retry::Never;
+                self.0.message = format!("{}; not tried again: {why}", self.0.message);
+            }
+        }
         self
     }
 

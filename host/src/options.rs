@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use sql_batcher_adapters::{Capabilities, Dialect};
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Result, RetryOptions};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -15,6 +15,11 @@ const ROWS: RangeInclusive<u32> = 1..=u32::MAX;
 const AGE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
 const CALL_TIMEOUT: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_secs(3600);
+const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+const DEADLINE: RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
+const RETRIES: RangeInclusive<u32> = 0..=1000;
 /// The most that 32-bit WebAssembly can address.
 const MEMORY: RangeInclusive<u64> = MIB..=4 * GIB;
 
@@ -83,6 +88,16 @@ pub struct Options {
     oversized: Oversized,
     dialect: Option<Dialect>,
     sandbox: SandboxLimits,
+    retries: RetryOptions,
+    times: Times,
+}
+
+/// Limits on time; none: no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Times {
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) attempt_timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
 }
 
 impl Default for Options {
@@ -97,6 +112,8 @@ impl Default for Options {
             oversized: Oversized::default(),
             dialect: None,
             sandbox: SandboxLimits::default(),
+            retries: RetryOptions::default(),
+            times: Times::default(),
         }
     }
 }
@@ -163,6 +180,37 @@ impl Options {
         self
     }
 
+    /// How a batch is tried once more: see [`RetryOptions`]. [`RetryOptions::none`] turns it off.
+    pub fn retries(mut self, retries: RetryOptions) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// How long taking a session may take, waiting for a free one and connecting together: 1 ms to
+    /// 1 day. Default none: what the adapter's own
+    /// [`PoolOptions`](crate::adapters::PoolOptions) say, 30 s for each of the two.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.times.connect_timeout = Some(limit);
+        self
+    }
+
+    /// How long one attempt of a batch may take: 1 ms to 1 day, default no limit. A batch that
+    /// takes longer is cancelled on the server, and its connection is dropped. Where the server
+    /// confirms that within 2 s the batch is not applied, and may be tried once more; else its
+    /// outcome is unknown.
+    pub fn attempt_timeout(mut self, limit: Duration) -> Self {
+        self.times.attempt_timeout = Some(limit);
+        self
+    }
+
+    /// How long the whole run may take, from [`build`](crate::Builder::build) on: 1 ms to 30 days,
+    /// default no limit. What is under way then is cancelled on the server, nothing more is
+    /// started, and the run fails with [`ErrorKind::Timeout`].
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.times.deadline = Some(limit);
+        self
+    }
+
     /// Whether every option is in its range.
     ///
     /// # Errors
@@ -177,10 +225,29 @@ impl Options {
         if let Some(age) = self.max_age {
             duration_in_range("max_age", age, AGE)?;
         }
+        self.check_times()?;
         if let Some(bytes) = self.sandbox.memory_bytes {
             in_range("sandbox.memory_bytes", bytes, MEMORY)?;
         }
         duration_in_range("sandbox.call_timeout", self.sandbox.call_timeout, CALL_TIMEOUT)
+    }
+
+    fn check_times(&self) -> Result<()> {
+        let RetryOptions { delay, max_delay, max_retries, .. } = self.retries;
+        in_range("max_retries", max_retries, RETRIES)?;
+        duration_in_range("retry_delay", delay, WAIT)?;
+        duration_in_range("max_retry_delay", max_delay, delay..=*WAIT.end())?;
+        let Times { connect_timeout, attempt_timeout, deadline } = self.times;
+        for (name, limit, range) in [
+            ("connect_timeout", connect_timeout, TIMEOUT),
+            ("attempt_timeout", attempt_timeout, TIMEOUT),
+            ("deadline", deadline, DEADLINE),
+        ] {
+            if let Some(limit) = limit {
+                duration_in_range(name, limit, range)?;
+            }
+        }
+        Ok(())
     }
 
     fn statement_bytes(&self) -> u64 {
@@ -205,6 +272,8 @@ impl Options {
             },
             transactions: self.transactions,
             sandbox: self.sandbox,
+            retries: self.retries,
+            times: self.times,
         })
     }
 
@@ -244,6 +313,8 @@ pub(crate) struct Settings {
     pub(crate) send_alone_bytes: Option<u64>,
     pub(crate) transactions: Transactions,
     pub(crate) sandbox: SandboxLimits,
+    pub(crate) retries: RetryOptions,
+    pub(crate) times: Times,
 }
 
 impl Settings {
@@ -310,6 +381,27 @@ mod tests {
         assert!(rejected(options().max_statements(0)).starts_with("max_statements of 0"));
         assert!(rejected(options().max_rows(0)).starts_with("max_rows of 0"));
         assert!(rejected(options().max_age(Duration::ZERO)).starts_with("max_age of 0ns"));
+    }
+
+    #[test]
+    fn limits_on_time_and_retries_have_their_ranges() {
+        let options = Options::default;
+        let retries = |change: fn(&mut RetryOptions)| {
+            let mut retries = RetryOptions::default();
+            change(&mut retries);
+            options().retries(retries)
+        };
+        assert!(retries(|retries| retries.max_retries = 1000).check().is_ok());
+        let many = retries(|retries| retries.max_retries = 1001);
+        assert_eq!(rejected(many), "max_retries of 1001 is not in the range 0 to 1000");
+        assert!(
+            rejected(retries(|retries| retries.delay = Duration::ZERO)).contains("retry_delay")
+        );
+        let short = retries(|retries| retries.max_delay = Duration::from_millis(99));
+        assert!(rejected(short).starts_with("max_retry_delay of 99ms is not in the range 100ms"));
+        assert!(rejected(options().deadline(Duration::ZERO)).starts_with("deadline of 0ns"));
+        let attempt = options().attempt_timeout(Duration::from_secs(86_401));
+        assert!(rejected(attempt).starts_with("attempt_timeout of 86401s"));
     }
 
     #[test]

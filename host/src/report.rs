@@ -9,6 +9,7 @@ use crate::{
     account::Account,
     error::{Fault, Position, Retry},
     histogram::Histogram,
+    retry::RetryCounts,
 };
 
 /// The account of a run. Each statement is counted in exactly one of `applied` to `not_reached`,
@@ -39,6 +40,10 @@ pub struct Report {
     pub open: u64,
     /// Batches handed to the database.
     pub batches: u64,
+    /// How often batches that have ended were tried; more than `batches` where there were retries.
+    pub attempts: u64,
+    /// Further attempts, by what had gone wrong before each.
+    pub retries: RetryCounts,
     /// Bytes of their bodies.
     pub bytes: u64,
     /// Bytes of the average batch, rounded down; 0 where there was none.
@@ -92,7 +97,7 @@ pub struct Failure {
     pub position: Option<Position>,
     /// SQLSTATE or vendor code, where there is one.
     pub code: Option<String>,
-    /// How many times the request was sent.
+    /// How many times the batch was tried.
     pub attempts: u32,
 }
 
@@ -181,6 +186,9 @@ impl Report {
     fn write_batches(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let average = bytes(self.average_batch_bytes);
         line(f, "batches", format_args!("{}, on average {average}", self.batches))?;
+        if self.retries.total > 0 {
+            line(f, "retries", format_args!("{}", self.retries))?;
+        }
         line(f, "sent", format_args!("{}", bytes(self.bytes)))?;
         let Some(times) = &self.batch_times else { return Ok(()) };
         let BatchTimes { min, median, p95, max } = times;
@@ -244,6 +252,7 @@ mod tests {
     fn people_get_a_few_aligned_lines_without_what_did_not_happen() {
         let mut report = report();
         report.notes.push("foreign keys are off".into());
+        report.retries = RetryCounts { total: 1, conflict: 1, ..RetryCounts::default() };
         report.failure = Some(Failure::from(&Error::new(ErrorKind::Input, "disk gone")));
         assert_eq!(
             report.to_string(),
@@ -254,6 +263,7 @@ mod tests {
   not reached 1
   rows        8
   batches     2, on average 1.5 KiB
+  retries     1: conflict 1
   sent        2.9 KiB
   batch time  min 2.0ms, median 2.0ms, 95 % 4.0ms, max 4.0ms
   note        foreign keys are off

@@ -1,35 +1,55 @@
-//! One batch on one connection. What is to happen around an attempt (time limits, retries,
-//! metrics) wraps the adapter, not this.
+//! One batch on one connection: its attempts, and when there may be another.
+//!
+//! A batch is tried once more only where the failure may pass by itself, nothing of the batch is
+//! known to be applied, and the batch stands for itself: it is a transaction of its own, or a
+//! whole one of the script's. What the script has done to its session is done again on a new one,
+//! or, where that cannot be, the batch is not tried once more.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::FutureExt;
-use sql_batcher_adapters::{Adapter, AdapterError, Connection, Effects, Fault, Problem};
-use tokio::time::{Instant, timeout};
+use sql_batcher_adapters::{AdapterError, CopyPart, Effects, Fault, Problem, Scope};
+use tokio::time::Instant;
 
-use crate::{batch::Batch, progress::Outcome};
-
-/// How long the polite end of a session may take. After it the connection is dropped, and the
-/// server takes back what is open.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A place for one batch under way: a connection, once there is need of one.
-pub(crate) struct Slot {
-    adapter: Arc<dyn Adapter>,
-    connection: Option<Box<dyn Connection>>,
-    /// Whether the whole run is one transaction.
-    spans_run: bool,
-}
+use crate::{
+    batch::Batch, guard::Waited, progress::Outcome, retry::RetryCounts,
+    session_memory::is_whole_transaction, slot::Slot,
+};
 
 /// A batch that has ended, one way or the other.
 pub(crate) struct Landed {
     pub(crate) slot: Slot,
     pub(crate) batch: Batch,
-    pub(crate) result: Result<Effects, Trouble>,
+    pub(crate) result: Result<Effects, Failed>,
     pub(crate) elapsed: Duration,
+    pub(crate) attempts: u32,
+    pub(crate) retries: RetryCounts,
 }
 
-/// Why a batch was not applied, or not known to be.
+/// A batch that was not applied, or not known to be.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) trouble: Trouble,
+    pub(crate) attempts: u32,
+    pub(crate) end: End,
+}
+
+/// Why there was no further attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Another would be of no use, or apply something twice.
+    Final,
+    /// All that were permitted were made.
+    Exhausted { over: Duration },
+    /// Another would have been beyond the deadline of the run.
+    TooLate,
+    /// Another might have been of use, but this is in its way.
+    Prevented(&'static str),
+    /// The run was stopped before the next.
+    Stopped,
+}
+
+/// Why an attempt failed.
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// There was no connection to send it on.
@@ -38,60 +58,100 @@ pub(crate) enum Trouble {
     Refused(Problem),
 }
 
-/// Runs one batch, once, and hands the slot back.
-pub(crate) async fn attempt(mut slot: Slot, batch: Batch) -> Landed {
+/// Runs one batch, as often as may be and is needed, and hands the slot back.
+pub(crate) async fn run(mut slot: Slot, batch: Batch) -> Landed {
     let started = Instant::now();
-    let execution = AssertUnwindSafe(slot.execute(&batch));
-    let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
-    if result.as_ref().is_err_and(Trouble::breaks_connection) {
-        slot.connection = None;
-    }
-    Landed { slot, batch, result, elapsed: started.elapsed() }
-}
-
-impl Slot {
-    pub(crate) fn new(adapter: Arc<dyn Adapter>, spans_run: bool) -> Self {
-        Self { adapter, connection: None, spans_run }
-    }
-
-    async fn execute(&mut self, batch: &Batch) -> Result<Effects, Trouble> {
-        let connection = self.connect().await?;
-        connection.execute(batch.request()).await.map_err(Trouble::Refused)
-    }
-
-    async fn connect(&mut self) -> Result<&mut Box<dyn Connection>, Trouble> {
-        if self.connection.is_none() {
-            let mut connection = self.adapter.acquire().await.map_err(Trouble::Unreachable)?;
-            if self.spans_run {
-                connection.begin().await.map_err(Trouble::Refused)?;
-            }
-            self.connection = Some(connection);
-        }
-        self.connection.as_mut().ok_or_else(panicked)
-    }
-
-    /// Ends the session, and keeps the transaction that spans the run, if there is one.
-    pub(crate) async fn commit(mut self) -> Result<(), Problem> {
-        let committed = match &mut self.connection {
-            Some(connection) if self.spans_run => connection.commit().await,
-            _ => Ok(()),
+    let mut retries = RetryCounts::default();
+    let mut delays = slot.retries.delays();
+    let mut attempts = 1;
+    let result = loop {
+        let trouble = match attempt(&mut slot, &batch).await {
+            Ok(effects) => break Ok(effects),
+            Err(trouble) => trouble,
         };
-        self.close().await;
-        committed
-    }
+        let end = next(&mut slot, &batch, &trouble, &mut delays).await;
+        let end = match end {
+            None => {
+                retries.count(trouble.fault());
+                attempts += 1;
+                continue;
+            }
+            Some(End::Exhausted { .. }) if attempts == 1 => End::Final,
+            Some(End::Exhausted { .. }) => End::Exhausted { over: started.elapsed() },
+            Some(end) => end,
+        };
+        break Err(Failed { trouble, attempts, end });
+    };
+    Landed { slot, batch, result, elapsed: started.elapsed(), attempts, retries }
+}
 
-    /// Ends the session; what is open is taken back.
-    pub(crate) async fn close(self) {
-        if let Some(connection) = self.connection {
-            // Too late or not: the connection is gone afterwards.
-            let _ = timeout(CLOSE_TIMEOUT, connection.close()).await;
-        }
+/// One attempt. A connection that is of no further use is let go.
+async fn attempt(slot: &mut Slot, batch: &Batch) -> Result<Effects, Trouble> {
+    let execution = AssertUnwindSafe(slot.execute(batch));
+    let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+    match &result {
+        Ok(_) => slot.memory.learn(batch),
+        Err(trouble) if trouble.breaks_connection() => slot.connection = None,
+        Err(_) => {}
+    }
+    result
+}
+
+/// Waits for the next attempt; or says why there is none.
+async fn next(
+    slot: &mut Slot,
+    batch: &Batch,
+    trouble: &Trouble,
+    delays: &mut impl Iterator<Item = Duration>,
+) -> Option<End> {
+    if !trouble.may_pass() || slot.retries.max_retries == 0 {
+        return Some(End::Final);
+    }
+    if let Err(why) = stands_alone(slot, batch, trouble) {
+        return Some(End::Prevented(why));
+    }
+    if slot.connection.is_none()
+        && let Some(lacks) = slot.lacks_for(batch)
+    {
+        return Some(End::Prevented(lacks));
+    }
+    let Some(delay) = delays.next() else {
+        return Some(End::Exhausted { over: Duration::ZERO });
+    };
+    // Locks are not held while waiting.
+    slot.roll_back(batch).await;
+    if slot.connection.is_none()
+        && let Some(lacks) = slot.lacks_for(batch)
+    {
+        return Some(End::Prevented(lacks));
+    }
+    match slot.guard.wait(delay).await {
+        Waited::Enough => None,
+        Waited::TooLate => Some(End::TooLate),
+        Waited::Stopped => Some(End::Stopped),
     }
 }
 
-/// Closes what the adapter has opened.
-pub(crate) async fn close_adapter(adapter: &dyn Adapter) {
-    let _ = timeout(CLOSE_TIMEOUT, adapter.close()).await;
+/// Whether the batch can be sent again without what was sent before it.
+fn stands_alone(slot: &Slot, batch: &Batch, trouble: &Trouble) -> Result<(), &'static str> {
+    const IN_COPY: &str = "earlier parts of its COPY are gone with it";
+    const IN_TRANSACTION: &str = "earlier batches of its transaction are gone with it";
+    if matches!(trouble, Trouble::Unreachable(_)) {
+        return Ok(());
+    }
+    if matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last)) {
+        return Err(IN_COPY);
+    }
+    match batch.scope {
+        Scope::Atomic => Ok(()),
+        Scope::Bare if batch.statements() == 1 => Ok(()),
+        Scope::Bare => Err("its statements stand each for itself"),
+        Scope::Scripted if slot.memory.in_transaction() || !is_whole_transaction(batch) => {
+            Err(IN_TRANSACTION)
+        }
+        Scope::Scripted if trouble.is_of_commit(batch) => Err("its commit may have been done"),
+        Scope::Scripted => Ok(()),
+    }
 }
 
 impl Trouble {
@@ -109,6 +169,31 @@ impl Trouble {
         }
     }
 
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Unreachable(error) => error.fault,
+            Self::Refused(problem) => problem.fault,
+        }
+    }
+
+    /// Whether nothing is applied, and another attempt may succeed.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.transient,
+            Self::Refused(problem) => {
+                problem.transient && !problem.outcome_unknown && problem.kept == 0
+            }
+        }
+    }
+
+    /// Whether the script's own commit failed, and not for a collision, which takes it back.
+    fn is_of_commit(&self, batch: &Batch) -> bool {
+        let Self::Refused(problem) = self else { return false };
+        let last = batch.statements().checked_sub(1);
+        problem.fault != Fault::Conflict
+            && problem.statement.is_none_or(|statement| Some(statement as usize) == last)
+    }
+
     fn breaks_connection(&self) -> bool {
         match self {
             Self::Unreachable(_) => true,
@@ -121,15 +206,6 @@ impl Trouble {
 }
 
 fn panicked() -> Trouble {
-    Trouble::Refused(Problem {
-        fault: Fault::Connection,
-        message: "the adapter panicked".into(),
-        code: None,
-        statement: None,
-        offset: None,
-        kept: 0,
-        outcome_unknown: true,
-        transient: false,
-        source: None,
-    })
+    let problem = Problem::new(Fault::Connection, "the adapter panicked");
+    Trouble::Refused(Problem { outcome_unknown: true, ..problem })
 }

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Report, account::Account, histogram::Histogram, report::Failure};
+use crate::{Report, account::Account, histogram::Histogram, report::Failure, retry::RetryCounts};
 
 /// How often an observer is told at most.
 const OBSERVED_EVERY: Duration = Duration::from_millis(100);
@@ -33,6 +33,9 @@ pub(crate) struct Tally {
     pub(crate) notes: Vec<String>,
     pub(crate) account: Account,
     pub(crate) times: Histogram,
+    /// How often batches were tried.
+    pub(crate) attempts: u64,
+    pub(crate) retries: RetryCounts,
     /// Bytes of input taken so far.
     pub(crate) received: u64,
     pub(crate) commands_passed_over: u64,
@@ -46,6 +49,8 @@ impl Tally {
             notes,
             account: Account::default(),
             times: Histogram::default(),
+            attempts: 0,
+            retries: RetryCounts::default(),
             received: 0,
             commands_passed_over: 0,
             started: Instant::now(),
@@ -57,6 +62,8 @@ impl Tally {
             database: self.database.clone(),
             elapsed: self.started.elapsed(),
             notes: self.notes.clone(),
+            attempts: self.attempts,
+            retries: self.retries,
             failure,
             ..Report::default()
         };

@@ -452,8 +452,9 @@ async fn a_scope_that_is_given_up_takes_back_what_is_under_way() {
         Err::<(), _>(Error::cancelled("took too long"))
     });
     let error = run.await.unwrap_err();
-    assert_eq!(report_of(&error).unknown, 1);
+    assert_eq!(report_of(&error).not_reached, 1);
     assert!(database.applied().is_empty());
+    assert!(database.log().contains(&Event::Cancelled { session: 0 }));
 }
 
 #[tokio::test]
@@ -548,6 +549,7 @@ async fn an_aborted_run_takes_back_what_a_cancelled_one_waits_for() {
     let error = ended.await.unwrap().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     let report = report_of(&error);
-    assert!(report.unknown > 0 && report.not_reached > 0, "{report:?}");
+    assert_eq!((report.unknown, report.not_reached), (0, report.statements), "{report:?}");
     assert!(database.applied().is_empty());
+    assert!(database.log().contains(&Event::Cancelled { session: 0 }));
 }

@@ -1,0 +1,282 @@
+//! What a new session would lack: the settings that the script has made in the old one, which can
+//! be made again, and what cannot.
+//!
+//! It knows of what stands in the statements. What a function or a procedure does to the session
+//! behind their backs cannot be seen.
+
+use sql_batcher_adapters::{Dialect, Request, Scope};
+
+use crate::batch::{Batch, StatementKind};
+
+/// The most bytes of settings that are kept.
+const MAX_BYTES: usize = 1 << 20;
+
+/// Words at the beginning of a statement among which `TEMPORARY` stands.
+const HEAD_WORDS: usize = 6;
+
+/// What the script has done to its session so far.
+#[derive(Debug)]
+pub(crate) struct SessionMemory {
+    dialect: Dialect,
+    /// Statements that change the session, each with its separator, and where they end.
+    body: Vec<u8>,
+    ends: Vec<u32>,
+    /// What a new session would lack and cannot be given.
+    lacks: Option<&'static str>,
+    /// Whether tables are locked.
+    locked: bool,
+    /// Whether a transaction of the script's own is open.
+    open: bool,
+}
+
+impl SessionMemory {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            body: Vec::new(),
+            ends: Vec::new(),
+            lacks: None,
+            locked: false,
+            open: false,
+        }
+    }
+
+    /// Whether a transaction of the script's own is open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        self.open
+    }
+
+    /// Takes note of a batch that was applied.
+    pub(crate) fn learn(&mut self, batch: &Batch) {
+        for (index, kind) in batch.kinds.iter().enumerate() {
+            if !matches!(
+                kind,
+                StatementKind::Insert | StatementKind::Update | StatementKind::Delete
+            ) && let (Some(range), Some(text)) = (batch.range(index), batch.statement(index))
+            {
+                let whole = batch.body.get(range).unwrap_or(text);
+                self.learn_statement(*kind, batch.scope, text, whole);
+            }
+        }
+        self.open = batch.scope == Scope::Scripted && !ends_transaction(batch);
+    }
+
+    fn learn_statement(&mut self, kind: StatementKind, scope: Scope, text: &[u8], whole: &[u8]) {
+        let says = |word: &str| contains(text, word);
+        match kind {
+            StatementKind::Set if scope == Scope::Scripted => self.learn_inside(text),
+            // What it was set to depends on the moment.
+            StatementKind::Set if self.dialect == Dialect::MySql && says("(") => {
+                self.lack("variables that were set from a function or a query");
+            }
+            StatementKind::Set => self.keep(whole),
+            StatementKind::Create if is_temporary(text) => self.lack("temporary tables"),
+            StatementKind::Lock => self.locked = !starts(text, &["UNLOCK"]),
+            StatementKind::Select | StatementKind::Call | StatementKind::Other => {
+                self.learn_other(kind, text, whole);
+            }
+            _ => {}
+        }
+    }
+
+    /// A setting inside a transaction, which a rollback may take back or not.
+    fn learn_inside(&mut self, text: &[u8]) {
+        if !starts(text, &["SET LOCAL", "SET TRANSACTION", "SET CONSTRAINTS"]) {
+            self.lack("settings that were changed inside a transaction");
+        }
+    }
+
+    fn learn_other(&mut self, kind: StatementKind, text: &[u8], whole: &[u8]) {
+        let says = |word: &str| contains(text, word);
+        if starts(text, &["PREPARE", "DECLARE", "LISTEN", "HANDLER"]) {
+            self.lack("prepared statements, cursors or channels");
+        } else if says("into temp") {
+            self.lack("temporary tables");
+        } else if says("advisory_lock") || says("get_lock") {
+            self.lack("locks that were taken by a function");
+        } else if self.dialect == Dialect::MySql && (says("into @") || says(":=")) {
+            self.lack("variables that were set from a query");
+        } else if kind == StatementKind::Select && says("set_config") {
+            self.keep(whole);
+        }
+    }
+
+    fn keep(&mut self, statement: &[u8]) {
+        if self.body.len() + statement.len() > MAX_BYTES {
+            self.lack("more than 1048576 bytes of settings");
+            return;
+        }
+        self.body.extend_from_slice(statement);
+        self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+    }
+
+    fn lack(&mut self, what: &'static str) {
+        self.lacks.get_or_insert(what);
+    }
+
+    /// What a new session would lack for this batch and cannot be given, if there is anything.
+    pub(crate) fn lacks_for(&self, batch: &Batch) -> Option<&'static str> {
+        if self.open {
+            return Some("the open transaction");
+        }
+        if self.locked {
+            return Some("table locks");
+        }
+        let asks_for_last = || {
+            ["last_insert_id", "last_insert_rowid"].iter().any(|word| contains(&batch.body, word))
+        };
+        let has_last = matches!(self.dialect, Dialect::MySql | Dialect::Sqlite);
+        self.lacks.or_else(|| (has_last && asks_for_last()).then_some("the last inserted id"))
+    }
+
+    /// What makes a new session like the old one, if anything must be done.
+    pub(crate) fn replay(&self) -> Option<Request<'_>> {
+        (!self.ends.is_empty()).then_some(Request {
+            body: &self.body,
+            ends: &self.ends,
+            scope: Scope::Bare,
+            copy: None,
+        })
+    }
+}
+
+/// Whether the batch is a transaction of the script's own from its beginning to its end, with
+/// nothing before or after it.
+pub(crate) fn is_whole_transaction(batch: &Batch) -> bool {
+    let is = |kind: &StatementKind, wanted: &[StatementKind]| wanted.contains(kind);
+    let controls = [StatementKind::Begin, StatementKind::Commit, StatementKind::Rollback];
+    let begins = batch.kinds.first().is_some_and(|kind| is(kind, &[StatementKind::Begin]));
+    let starts_plainly = batch.statement(0).is_some_and(|text| starts(text, &["BEGIN", "START"]));
+    let count = batch.kinds.iter().filter(|kind| is(kind, &controls)).count();
+    begins && starts_plainly && count == 2 && ends_transaction(batch)
+}
+
+/// Whether the last statement ends the script's transaction, and no other is chained to it.
+fn ends_transaction(batch: &Batch) -> bool {
+    let Some(last) = batch.statements().checked_sub(1) else { return false };
+    let ends =
+        matches!(batch.kinds.get(last), Some(StatementKind::Commit | StatementKind::Rollback));
+    let text = batch.statement(last).unwrap_or_default();
+    ends && starts(text, &["COMMIT", "END", "ROLLBACK", "ABORT"]) && !contains(text, "chain")
+}
+
+/// Whether a statement creates something that goes with the session.
+fn is_temporary(text: &[u8]) -> bool {
+    let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    words
+        .take(HEAD_WORDS)
+        .any(|word| word.eq_ignore_ascii_case(b"TEMP") || word.eq_ignore_ascii_case(b"TEMPORARY"))
+}
+
+/// Whether a text begins with one of these words.
+fn starts(text: &[u8], words: &[&str]) -> bool {
+    let text = text.trim_ascii_start();
+    words.iter().any(|word| {
+        let head = text.get(..word.len());
+        head.is_some_and(|head| head.eq_ignore_ascii_case(word.as_bytes()))
+    })
+}
+
+/// Whether a text has a word somewhere, in any case.
+fn contains(text: &[u8], word: &str) -> bool {
+    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::tests::batch;
+
+    fn of(kind: StatementKind, text: &str, scope: Scope) -> Batch {
+        let mut batch = batch(&[text]);
+        batch.kinds = vec![kind];
+        batch.scope = scope;
+        batch
+    }
+
+    fn after(dialect: Dialect, kind: StatementKind, text: &str, scope: Scope) -> SessionMemory {
+        let mut memory = SessionMemory::new(dialect);
+        memory.learn(&of(kind, text, scope));
+        memory
+    }
+
+    fn lacks(memory: &SessionMemory) -> Option<&'static str> {
+        memory.lacks_for(&batch(&["INSERT 1"]))
+    }
+
+    #[test]
+    fn settings_are_kept_in_their_order() {
+        let mut memory = SessionMemory::new(Dialect::PostgreSql);
+        for (kind, text) in [
+            (StatementKind::Set, "SET search_path = a"),
+            (StatementKind::Insert, "INSERT INTO t VALUES ('SET b')"),
+            (StatementKind::Select, "SELECT pg_catalog.set_config('c', '', false)"),
+        ] {
+            memory.learn(&of(kind, text, Scope::Atomic));
+        }
+        let request = memory.replay().unwrap();
+        let expected = "SET search_path = a;\nSELECT pg_catalog.set_config('c', '', false);\n";
+        assert_eq!(request.body, expected.as_bytes());
+        assert_eq!((request.ends, request.scope), (&[21, 67][..], Scope::Bare));
+        assert_eq!(lacks(&memory), None);
+    }
+
+    #[test]
+    fn what_goes_with_a_session_is_lacked_by_a_new_one() {
+        use StatementKind::{Create, Lock, Other, Select, Set};
+        for (dialect, kind, text, scope, lacked) in [
+            (Dialect::PostgreSql, Create, "CREATE TEMP TABLE t ()", Scope::Atomic, "temporary"),
+            (Dialect::MySql, Create, "create or replace temporary table t", Scope::Bare, "tempor"),
+            (Dialect::PostgreSql, Select, "SELECT 1 INTO TEMP t", Scope::Atomic, "temporary"),
+            (Dialect::MySql, Lock, "LOCK TABLES t WRITE", Scope::Bare, "table locks"),
+            (Dialect::PostgreSql, Select, "SELECT pg_advisory_lock(1)", Scope::Atomic, "locks"),
+            (Dialect::MySql, Set, "SET @id = LAST_INSERT_ID()", Scope::Bare, "variables"),
+            (Dialect::MySql, Select, "SELECT 1 INTO @a", Scope::Atomic, "variables"),
+            (Dialect::PostgreSql, Other, "PREPARE p AS SELECT 1", Scope::Atomic, "prepared"),
+            (Dialect::PostgreSql, Set, "SET a = 1", Scope::Scripted, "the open"),
+        ] {
+            let memory = after(dialect, kind, text, scope);
+            let said = lacks(&memory).unwrap_or_default();
+            assert!(said.starts_with(lacked), "{text}: {said:?}");
+        }
+        let mut locks = after(Dialect::MySql, StatementKind::Lock, "LOCK TABLES t", Scope::Bare);
+        locks.learn(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare));
+        assert_eq!(lacks(&locks), None);
+    }
+
+    #[test]
+    fn a_batch_that_asks_for_the_last_id_needs_its_session() {
+        let memory = SessionMemory::new(Dialect::MySql);
+        let asks = batch(&["INSERT INTO u VALUES (last_insert_ID())"]);
+        assert_eq!(memory.lacks_for(&asks), Some("the last inserted id"));
+        assert_eq!(SessionMemory::new(Dialect::PostgreSql).lacks_for(&asks), None);
+    }
+
+    #[test]
+    fn settings_above_their_bound_are_not_kept() {
+        for (length, kept) in [(MAX_BYTES - 2, true), (MAX_BYTES - 1, false)] {
+            let text = format!("SET {}", "x".repeat(length - 4));
+            let memory = after(Dialect::PostgreSql, StatementKind::Set, &text, Scope::Atomic);
+            assert_eq!((memory.replay().is_some(), lacks(&memory).is_none()), (kept, kept));
+        }
+    }
+
+    #[test]
+    fn only_a_plain_transaction_from_begin_to_commit_is_whole() {
+        use StatementKind::{Begin, Commit, Insert, Rollback};
+        for (statements, kinds, whole) in [
+            (&["BEGIN", "INSERT 1", "COMMIT"][..], &[Begin, Insert, Commit][..], true),
+            (&["start transaction", "END"], &[Begin, Commit], true),
+            (&["BEGIN", "INSERT 1"], &[Begin, Insert], false),
+            (&["INSERT 1", "COMMIT"], &[Insert, Commit], false),
+            (&["BEGIN", "COMMIT AND CHAIN"], &[Begin, Commit], false),
+            (&["BEGIN", "ROLLBACK", "BEGIN", "COMMIT"], &[Begin, Rollback, Begin, Commit], false),
+            (&["XA START 'a'", "COMMIT"], &[Begin, Commit], false),
+            (&["BEGIN", "PREPARE TRANSACTION 'a'"], &[Begin, Commit], false),
+        ] {
+            let mut batch = batch(statements);
+            batch.kinds = kinds.to_vec();
+            assert_eq!(is_whole_transaction(&batch), whole, "{statements:?}");
+        }
+    }
+}
