@@ -86,8 +86,9 @@ impl Canceller {
         });
     }
 
-    /// As [`cancel`](Self::cancel), and takes back what is under way, too. Of a batch that had
-    /// been sent it may then not be known whether it was applied: the report says so.
+    /// As [`cancel`](Self::cancel), and takes back what is under way, too: it is cancelled on the
+    /// server. Where the server does not confirm that within 2 s it is not known whether the batch
+    /// was applied: the report says so.
     pub fn abort(&self) {
         self.0.send_replace(Stop::Abort);
     }

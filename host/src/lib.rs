@@ -29,6 +29,7 @@ mod account;
 mod batch;
 mod batcher;
 mod builder;
+mod connect;
 mod driver;
 mod error;
 mod guard;
@@ -54,6 +55,7 @@ pub mod adapters {
 pub use batch::{Batch, SealReason, StatementKind};
 pub use batcher::{Batcher, Canceller};
 pub use builder::Builder;
+pub use connect::connect;
 pub use error::{Error, ErrorKind, Fault, Position, Result, Retry};
 pub use options::{Options, Oversized, SandboxLimits, Transactions};
 pub use report::{BatchTimes, Failure, Report};

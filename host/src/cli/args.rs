@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
-use sql_batcher::{Dialect, Oversized, Transactions};
+use sql_batcher::{Backoff, Dialect, Oversized, Transactions};
 
 use super::units::{ByteSize, TimeSpan};
 
@@ -74,6 +74,9 @@ pub(super) struct RunArgs {
     pub(super) connect_timeout: Option<TimeSpan>,
 
     #[command(flatten)]
+    pub(super) attempts: AttemptArgs,
+
+    #[command(flatten)]
     pub(super) batching: BatchingArgs,
 
     /// How long the first statement of a batch may wait for others, for input that trickles in
@@ -136,6 +139,37 @@ pub(super) struct SourceArgs {
     /// SQL scripts; `-`, or none at all, is standard input
     #[arg(value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
+}
+
+/// How often something is tried, and how long it may take.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Retries and time")]
+pub(super) struct AttemptArgs {
+    /// How many more attempts a batch has, and connecting, after a failure that may pass by itself
+    /// and left nothing applied; 0 for none [default: 5]
+    #[arg(long, value_name = "COUNT", env = "SQL_BATCHER_MAX_RETRIES")]
+    pub(super) max_retries: Option<u32>,
+
+    /// How the waits between attempts grow [default: exponential]
+    #[arg(long, value_name = "HOW", env = "SQL_BATCHER_BACKOFF")]
+    pub(super) backoff: Option<BackoffArg>,
+
+    /// The first wait; each is made longer at random, up to twice as long [default: 100ms]
+    #[arg(long, value_name = "TIME", env = "SQL_BATCHER_RETRY_DELAY")]
+    pub(super) retry_delay: Option<TimeSpan>,
+
+    /// The longest wait [default: 10s, or --retry-delay if that is more]
+    #[arg(long, value_name = "TIME", env = "SQL_BATCHER_MAX_RETRY_DELAY")]
+    pub(super) max_retry_delay: Option<TimeSpan>,
+
+    /// How long one attempt of a batch may take; then it is cancelled on the server
+    /// [default: no limit]
+    #[arg(long, value_name = "TIME", env = "SQL_BATCHER_ATTEMPT_TIMEOUT")]
+    pub(super) attempt_timeout: Option<TimeSpan>,
+
+    /// How long the whole run may take, once connected [default: no limit]
+    #[arg(long, value_name = "TIME", env = "SQL_BATCHER_DEADLINE")]
+    pub(super) deadline: Option<TimeSpan>,
 }
 
 /// What decides about batches.
@@ -220,6 +254,28 @@ pub(super) enum DialectArg {
     Postgresql,
     /// As the mysql and mariadb clients
     Mysql,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum BackoffArg {
+    /// Each as long as the first
+    Constant,
+    /// Longer by the first each time
+    Linear,
+    /// Twice as long each time
+    #[default]
+    Exponential,
+}
+
+impl From<BackoffArg> for Backoff {
+    fn from(arg: BackoffArg) -> Self {
+        match arg {
+            BackoffArg::Constant => Self::Constant,
+            BackoffArg::Linear => Self::Linear,
+            BackoffArg::Exponential => Self::Exponential,
+        }
+    }
 }
 
 impl From<TransactionsArg> for Transactions {

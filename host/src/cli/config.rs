@@ -4,6 +4,12 @@
 //! |---|---|---|
 //! | `database` | URL | `"sqlite://sql-batcher.db"` |
 //! | `connect-timeout` | time | `"30s"` |
+//! | `max-retries` | 0 to 1000 | `5` |
+//! | `backoff` | `"constant"`, `"linear"`, `"exponential"` | `"exponential"` |
+//! | `retry-delay` | time, 1 ms to 1 hour | `"100ms"` |
+//! | `max-retry-delay` | time, `retry-delay` to 1 hour | `"10s"`, or `retry-delay` if that is more |
+//! | `attempt-timeout` | time, 1 ms to 1 day | no limit |
+//! | `deadline` | time, 1 ms to 30 days | no limit |
 //! | `max-bytes` | size | `"1MiB"` |
 //! | `max-statement-bytes` | size | `"64MiB"`, or `max-bytes` if that is more |
 //! | `max-statements` | 1 to 1000000 | `100000` |
@@ -21,7 +27,8 @@
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
 //! `max-bytes`, and so on. `report`, `dry-run`, `quiet`, `no-progress`, `database`,
-//! `connect-timeout` and `max-age` are for `run`; `format` and `brief` for `split`.
+//! `connect-timeout`, `max-retries` to `deadline` and `max-age` are for `run`; `format` and `brief`
+//! for `split`.
 
 use std::{fs, io, path::Path};
 
@@ -29,7 +36,7 @@ use serde::Deserialize;
 
 use super::{
     Usage,
-    args::{DialectArg, Format, OversizedArg, TransactionsArg},
+    args::{BackoffArg, DialectArg, Format, OversizedArg, TransactionsArg},
     units::{ByteSize, TimeSpan},
 };
 
@@ -43,6 +50,16 @@ pub(super) struct Config {
     pub(super) database: Option<String>,
     #[serde(alias = "connect_timeout")]
     pub(super) connect_timeout: Option<TimeSpan>,
+    #[serde(alias = "max_retries")]
+    pub(super) max_retries: Option<u32>,
+    pub(super) backoff: Option<BackoffArg>,
+    #[serde(alias = "retry_delay")]
+    pub(super) retry_delay: Option<TimeSpan>,
+    #[serde(alias = "max_retry_delay")]
+    pub(super) max_retry_delay: Option<TimeSpan>,
+    #[serde(alias = "attempt_timeout")]
+    pub(super) attempt_timeout: Option<TimeSpan>,
+    pub(super) deadline: Option<TimeSpan>,
     #[serde(alias = "max_bytes")]
     pub(super) max_bytes: Option<ByteSize>,
     #[serde(alias = "max_statement_bytes")]

@@ -3,11 +3,11 @@
 
 use std::{env, time::Duration};
 
-use sql_batcher::{Options, adapters::PoolOptions};
+use sql_batcher::{Options, RetryOptions, adapters::PoolOptions};
 
 use super::{
     Usage,
-    args::{BatchingArgs, DialectArg, Format, RunArgs},
+    args::{AttemptArgs, BatchingArgs, DialectArg, Format, RunArgs},
     config::{self, Config},
     database::Database,
     inputs::Inputs,
@@ -19,6 +19,8 @@ pub(super) struct Plan {
     pub(super) database: Database,
     pub(super) pool: PoolOptions,
     pub(super) options: Options,
+    /// How connecting is tried; batches have the same in `options`.
+    pub(super) retries: RetryOptions,
     /// Whether the dialect was chosen; else it is that of the database.
     pub(super) dialect_is_named: bool,
     pub(super) inputs: Inputs,
@@ -39,7 +41,9 @@ impl Plan {
         let pool = pool(args.connect_timeout.or(config.connect_timeout))?;
         let max_age = args.max_age.or(config.max_age);
         let dialect = args.batching.dialect.or(config.dialect).unwrap_or_default();
-        let options = options(args.batching, &config);
+        let retries = retries(&args.attempts, &config);
+        let options = options(args.batching, &config).retries(retries);
+        let options = limits(options, &args.attempts, &config);
         let options = match max_age {
             Some(TimeSpan(age)) => options.max_age(age),
             None => options,
@@ -54,6 +58,7 @@ impl Plan {
             })?,
             pool,
             options,
+            retries,
             dialect_is_named: dialect.named().is_some(),
             inputs,
             report: args.report.or(config.report).unwrap_or_default(),
@@ -88,6 +93,32 @@ pub(super) fn options(args: BatchingArgs, config: &Config) -> Options {
     options.transactions(transactions.into()).oversized(oversized.into())
 }
 
+/// How what fails is tried again; what was not said is left at the library's default.
+fn retries(args: &AttemptArgs, config: &Config) -> RetryOptions {
+    let default = RetryOptions::default();
+    let time = |said: Option<TimeSpan>| said.map(|TimeSpan(time)| time);
+    let delay = time(args.retry_delay.or(config.retry_delay)).unwrap_or(default.delay);
+    let longest = time(args.max_retry_delay.or(config.max_retry_delay));
+    RetryOptions {
+        strategy: args.backoff.or(config.backoff).unwrap_or_default().into(),
+        delay,
+        max_delay: longest.unwrap_or(default.max_delay.max(delay)),
+        max_retries: args.max_retries.or(config.max_retries).unwrap_or(default.max_retries),
+        ..default
+    }
+}
+
+/// The limits on time.
+fn limits(mut options: Options, args: &AttemptArgs, config: &Config) -> Options {
+    if let Some(TimeSpan(limit)) = args.attempt_timeout.or(config.attempt_timeout) {
+        options = options.attempt_timeout(limit);
+    }
+    if let Some(TimeSpan(limit)) = args.deadline.or(config.deadline) {
+        options = options.deadline(limit);
+    }
+    options
+}
+
 /// Whether the options are in their ranges.
 pub(super) fn check(options: &Options) -> Result<(), Usage> {
     options.check().map_err(|error| Usage(as_typed(&error.to_string())))
@@ -110,4 +141,32 @@ fn pool(connect_timeout: Option<TimeSpan>) -> Result<PoolOptions, Usage> {
     }
     pool.connect_timeout = timeout;
     Ok(pool)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+    use sql_batcher::Backoff;
+
+    use super::*;
+    use crate::cli::args::{Cli, Command};
+
+    fn said(words: &[&str], config: &Config) -> RetryOptions {
+        let words = ["sql-batcher", "run"].iter().chain(words);
+        match Cli::parse_from(words).command {
+            Command::Run(args) => retries(&args.attempts, config),
+            Command::Split(_) => panic!("that was run"),
+        }
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file_and_both_before_the_default() {
+        let config = Config { max_retries: Some(7), ..Config::default() };
+        let retries = said(&["--backoff", "linear", "--retry-delay", "20s"], &config);
+        assert_eq!((retries.strategy, retries.max_retries), (Backoff::Linear, 7));
+        // A first wait above the default of the longest raises it.
+        assert_eq!(retries.max_delay, Duration::from_secs(20));
+        assert_eq!(said(&["--max-retries", "0"], &config).max_retries, 0);
+        assert_eq!(said(&[], &Config::default()), RetryOptions::default());
+    }
 }

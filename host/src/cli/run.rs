@@ -2,7 +2,7 @@
 
 use std::{future::pending, io, pin::pin};
 
-use sql_batcher::{Batcher, Error, Result, adapters};
+use sql_batcher::{Batcher, Error, Result};
 use tokio::{runtime::Runtime, sync::watch};
 
 use super::{
@@ -69,7 +69,7 @@ async fn apply(plan: &Plan, progress: &Progress) -> io::Result<Ended> {
 }
 
 async fn connect(plan: &Plan, progress: &Progress) -> Result<Batcher> {
-    let adapter = adapters::connect(plan.database.url(), &plan.pool).await?;
+    let adapter = sql_batcher::connect(plan.database.url(), &plan.pool, &plan.retries).await?;
     let builder = Batcher::builder_boxed(adapter).options(plan.options.clone());
     let progress = progress.clone();
     builder.observer(move |so_far| progress.show(so_far)).build().await
