@@ -102,7 +102,7 @@ impl Guard {
         }
     }
 
-    /// Waits before a further attempt; false where there is to be none: the time of the run does
+    /// Waits before a further attempt; or says why there is to be none: the time of the run does
     /// not suffice, or the run is to stop.
     pub(crate) async fn wait(&mut self, delay: Duration) -> Waited {
         let until = Instant::now() + delay;

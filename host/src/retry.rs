@@ -146,7 +146,7 @@ impl RetryCounts {
     }
 }
 
-/// `3: 2 after a conflict, 1 after a connection fault`
+/// `3: conflict 2, connection 1`
 impl fmt::Display for RetryCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.total)?;
