@@ -112,7 +112,10 @@ mod tests {
         let dashes = parse("c.toml", "max-bytes = \"64KiB\"\nmax-age = \"5s\"").unwrap();
         assert_eq!(dashes.max_bytes, Some(ByteSize(65_536)));
         let underscores = parse("c.toml", "max_bytes = 1000\ndry_run = true").unwrap();
-        assert_eq!((underscores.max_bytes, underscores.dry_run), (Some(ByteSize(1000)), Some(true)));
+        assert_eq!(
+            (underscores.max_bytes, underscores.dry_run),
+            (Some(ByteSize(1000)), Some(true))
+        );
     }
 
     #[test]

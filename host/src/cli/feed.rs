@@ -49,11 +49,7 @@ pub(super) fn feed(
     ended
 }
 
-fn feed_one(
-    splitter: &mut Splitter,
-    input: &Input,
-    taker: &mut impl Taker,
-) -> Result<(), Halt> {
+fn feed_one(splitter: &mut Splitter, input: &Input, taker: &mut impl Taker) -> Result<(), Halt> {
     let name = input.name();
     let unreadable = |error| Halt::Read(name.clone(), error);
     splitter.begin_input(name.as_str())?;
