@@ -7,7 +7,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sql_batcher_core::Dialect;
-use sql_batcher_tests::split::{Found, Split, every_byte, gaps, random_cuts, split};
+use sql_batcher_tests::split::{
+    Found, Split, every_byte, gaps, random_cuts, split, split_in_component,
+};
 
 const DIALECTS: [(&str, Dialect); 4] = [
     ("generic", Dialect::Generic),
@@ -21,9 +23,10 @@ const RANDOM_CUTS: u64 = 20;
 
 type Splitter = fn(Dialect, &[u8], &[usize]) -> Split;
 
-/// Every way to split that must give the same: the core as it is linked here.
+/// Every way to split that must give the same: the core as it is linked here, and in the sandbox.
 fn splitters() -> Vec<(&'static str, Splitter)> {
-    vec![("native", |dialect, input, cuts| split(dialect, input, cuts.iter().copied()))]
+    let native: Splitter = |dialect, input, cuts| split(dialect, input, cuts.iter().copied());
+    vec![("native", native), ("component", split_in_component)]
 }
 
 #[test]
