@@ -119,6 +119,8 @@ fn block(text: &[u8], rules: Rules) -> Option<usize> {
         match text.get(at..)? {
             [b'*', b'/', ..] => (depth, at) = (depth - 1, at + 2),
             [b'/', b'*', ..] if rules.nested => (depth, at) = (depth + 1, at + 2),
+            [b'/', b'*', b'!', ..] if rules.executable => (depth, at) = (2, at + 3),
+            [b'/', b'*', ..] if rules.executable => at += 2,
             [] | [_] => return Some(text.len()),
             _ => at += 1,
         }
