@@ -5,8 +5,9 @@ use tokio::time::{Instant, sleep};
 
 use crate::{Error, Result, RetryOptions, run_batch::End};
 
-/// As [`adapters::connect`](crate::adapters::connect), tried again after a failure that may pass by
-/// itself: a server that starts, or that has no connection free.
+/// As [`adapters::connect`](crate::adapters::connect), tried again where the server itself says
+/// that a failure may pass: it starts, or has no connection free. A server that does not answer at
+/// all is reported at once: its address may be wrong.
 ///
 /// ```
 /// use sql_batcher::{Batcher, RetryOptions, adapters::PoolOptions, connect};
@@ -38,7 +39,7 @@ pub async fn connect(
             Ok(adapter) => return Ok(adapter),
             Err(error) => error,
         };
-        let transient = error.transient;
+        let transient = error.transient && error.code.is_some();
         let delay = delays.next().filter(|_| transient);
         let Some(delay) = delay else {
             let end = match attempts > 1 && transient {

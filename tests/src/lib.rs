@@ -1,6 +1,8 @@
 //! What the tests across crates share.
 
 pub mod conformance;
+pub mod dumps;
 pub mod recorder;
 pub mod scripts;
 pub mod servers;
+pub mod split;

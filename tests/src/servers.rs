@@ -1,6 +1,6 @@
 //! Real servers for tests: where they are, and what to do when they are not.
 
-use std::env;
+use std::{env, fs::File, io::Write as _, thread};
 
 /// URL of a PostgreSQL database that tests may fill with tables of their own, from
 /// `SQL_BATCHER_TEST_POSTGRES_URL`; none if `SQL_BATCHER_SKIP_SERVERS=1` says that there is none.
@@ -32,5 +32,15 @@ fn url(variable: &str, example: &str) -> Option<String> {
          or set SQL_BATCHER_SKIP_SERVERS=1 to skip the tests that need servers"
     );
     println!("skipped: no server");
+    note_skipped();
     None
+}
+
+/// Tells `cargo xtask test` which test does without its server: a test has a thread of its name.
+fn note_skipped() {
+    let Some(list) = env::var_os("SQL_BATCHER_TEST_SKIPPED") else { return };
+    let name = thread::current().name().unwrap_or("a test without a name").to_owned();
+    let file = File::options().append(true).create(true).open(list);
+    let written = file.and_then(|mut file| file.write_all(format!("{name}\n").as_bytes()));
+    written.expect("the list of skipped tests can be written");
 }

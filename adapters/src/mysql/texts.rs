@@ -22,9 +22,10 @@ pub(super) const RESTORE: &str = "SET \
     autocommit = COALESCE(@sql_batcher_autocommit, @@autocommit), @sql_batcher_autocommit = NULL";
 
 /// Runs a statement that is not UTF-8, from a variable with its bytes.
-const PREPARE: &str = "PREPARE sql_batcher FROM @sql_batcher_statement";
-const EXECUTE: &str = "EXECUTE sql_batcher";
-const FORGET: &str = "DEALLOCATE PREPARE sql_batcher;SET @sql_batcher_statement = NULL";
+const RUN_BYTES: &str = "PREPARE sql_batcher FROM @sql_batcher_statement;EXECUTE sql_batcher;\
+    DEALLOCATE PREPARE sql_batcher;SET @sql_batcher_statement = NULL";
+/// Clears what is left where that fails; it may not have been prepared.
+const FORGET: &str = "SET @sql_batcher_statement = NULL;DEALLOCATE PREPARE sql_batcher";
 
 /// A change of a table without transactions could not be taken back
 /// (`ER_WARNING_NOT_COMPLETE_ROLLBACK`).
@@ -163,26 +164,18 @@ async fn left_changes(connection: &mut MySqlConnection) -> bool {
 }
 
 /// A statement that is not UTF-8. sqlx sends only text, but binds any bytes, and the server runs
-/// what stands in a variable.
+/// what stands in a variable. The binding stays prepared in the session: to close it each time is a
+/// message without an answer, and the one after it would wait 40 ms for an acknowledgement.
 async fn run_bytes(connection: &mut MySqlConnection, statement: &[u8]) -> Ran {
-    let bind = sqlx::query("SET @sql_batcher_statement = ?")
-        .persistent(false)
-        .bind(without_separator(statement))
-        .execute(&mut *connection);
-    if let Err(error) = bind.await {
+    let bind = sqlx::query("SET @sql_batcher_statement = ?").bind(without_separator(statement));
+    if let Err(error) = bind.execute(&mut *connection).await {
         return Ran { error: Some(error), ..Ran::default() };
     }
-    let prepared = run(connection, PREPARE).await;
-    if prepared.error.is_some() {
-        return prepared;
+    let ran = run(connection, RUN_BYTES).await;
+    if ran.error.as_ref().is_some_and(|error| !is_lost(error)) {
+        run(connection, FORGET).await;
     }
-    let ran = run(connection, EXECUTE).await;
-    let lost = ran.error.as_ref().is_some_and(is_lost);
-    if lost {
-        return ran;
-    }
-    let forgot = run(connection, FORGET).await;
-    Ran { error: ran.error.or(forgot.error), ..ran }
+    ran
 }
 
 /// Sends a text and reads all its results; rows are dropped as they come.

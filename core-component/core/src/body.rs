@@ -100,10 +100,7 @@ impl Psql {
     }
 
     fn creates(&self) -> bool {
-        matches!(
-            self.first,
-            [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p']
-        )
+        matches!(self.first, [b'c', b'f' | b'p', ..] | [b'c', b'o', b'r', b'f' | b'p'])
     }
 }
 
@@ -125,7 +122,9 @@ impl Trigger {
         *self = match *self {
             Self::Start if is("explain") => Self::Explain,
             Self::Start | Self::Explain if is("create") => Self::Create,
-            Self::Explain if !["explain", "temp", "temporary", "trigger", "end"].iter().any(|n| is(n)) => {
+            Self::Explain
+                if !["explain", "temp", "temporary", "trigger", "end"].iter().any(|n| is(n)) =>
+            {
                 Self::Explain
             }
             Self::Create if is("temp") || is("temporary") => Self::Create,

@@ -71,8 +71,7 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
     {
         return Classified { kind: Kind::Set, alone: true, effect };
     }
-    if let Some(Pattern(_, kind, alone, effect)) =
-        own.iter().find(|pattern| fits(pattern.0, words))
+    if let Some(Pattern(_, kind, alone, effect)) = own.iter().find(|pattern| fits(pattern.0, words))
     {
         return Classified { kind: *kind, alone: *alone, effect: *effect };
     }

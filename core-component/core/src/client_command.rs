@@ -4,9 +4,14 @@
 
 use std::ops::Range;
 
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
-use crate::lexer::line_end;
+/// The longest line that can be a command; a longer one is read as SQL.
+const MAX_LINE_BYTES: usize = 4096;
+/// The longest delimiter; the clients cut longer ones.
+const MAX_DELIMITER_BYTES: usize = 15;
+/// How much of a command a message repeats.
+const MAX_NAME_BYTES: usize = 32;
 
 /// What a line that begins with the name of a command is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +27,9 @@ pub(crate) enum ClientCommand {
     /// A command that only the client can run.
     Refused,
 }
+
+/// What of the commands is a statement too: with a terminator it goes to the server.
+const STATEMENTS: [&str; 2] = ["help", "use"];
 
 /// The commands by name that may stand in a script, and whether they take a parameter: with one
 /// behind it, one that takes none is no command. From `help` of the mariadb and mysql clients.
@@ -72,20 +80,29 @@ pub(crate) fn client_command(first: &FirstWord<'_>, delimiter: &[u8]) -> ClientC
     let name = &text[word.clone()];
     let known = NAMED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
     let Some((name, takes_parameter)) = known else { return ClientCommand::None };
-    if !first.fresh && *name != "delimiter" {
+    let end = match line_end(text, word.start, first.ended) {
+        Line::End(end) => end,
+        Line::More => return ClientCommand::More,
+        Line::TooLong => return ClientCommand::None,
+    };
+    let line = text[word.start..end].trim_ascii_end();
+    let rest = &line[name.len()..];
+    let terminators = [delimiter, b"\\g", b"\\G"];
+    let terminator = terminators.iter().filter_map(|sought| memmem::find(rest, sought)).min();
+    if terminator != Some(0) && !matches!(rest.first(), None | Some(b' ' | b'\t')) {
         return ClientCommand::None;
     }
-    let Some(end) = line_end(text, word.start, first.ended) else { return ClientCommand::More };
-    let line = text[word.start..end].trim_ascii_end();
-    let parameter = line[name.len()..].trim_ascii_start();
+    let parameter = rest.trim_ascii_start();
     let after = end.saturating_add(1).min(text.len());
     if *name == "delimiter" {
         return delimiter_command(word.start + line.len() - parameter.len(), parameter, after);
     }
-    let is_statement = [delimiter, b"\\g", b"\\G"]
-        .iter()
-        .any(|terminator| memmem::find(line, terminator).is_some());
-    if is_statement || (!takes_parameter && !parameter.is_empty()) {
+    let has_parameter = !rest[..terminator.unwrap_or(rest.len())].trim_ascii().is_empty();
+    let is_statement = match terminator {
+        Some(_) => STATEMENTS.contains(name),
+        None => !first.fresh,
+    };
+    if is_statement || (has_parameter && !takes_parameter) {
         return ClientCommand::None;
     }
     if *name == "use" {
@@ -94,11 +111,20 @@ pub(crate) fn client_command(first: &FirstWord<'_>, delimiter: &[u8]) -> ClientC
     ClientCommand::Refused
 }
 
+/// The delimiter may stand in quotes.
 fn delimiter_command(start: usize, parameter: &[u8], after: usize) -> ClientCommand {
-    let length =
-        parameter.iter().position(u8::is_ascii_whitespace).unwrap_or(parameter.len());
-    let delimiter = &parameter[..length];
-    if delimiter.is_empty() || delimiter.len() > 64 || delimiter.contains(&b'\\') {
+    let (start, length) = match parameter {
+        [quote @ (b'\'' | b'"' | b'`'), rest @ ..] => {
+            let Some(length) = memchr(*quote, rest) else { return ClientCommand::Refused };
+            (start + 1, length)
+        }
+        _ => {
+            let space = parameter.iter().position(u8::is_ascii_whitespace);
+            (start, space.unwrap_or(parameter.len()))
+        }
+    };
+    let too_long = length > MAX_DELIMITER_BYTES;
+    if length == 0 || too_long || parameter.contains(&b'\\') {
         return ClientCommand::Refused;
     }
     ClientCommand::Delimiter { delimiter: start..start + length, after }
@@ -107,9 +133,42 @@ fn delimiter_command(start: usize, parameter: &[u8], after: usize) -> ClientComm
 /// Where the line of a psql command that shapes nothing ends (`\restrict` and `\unrestrict`, which
 /// newer dumps have); `start` for any other command; none where more text is needed.
 pub(crate) fn psql_command(text: &[u8], start: usize, ended: bool) -> Option<usize> {
-    let end = line_end(text, start, ended)?;
-    let line = &text[start + 1..end];
-    let length = line.iter().position(u8::is_ascii_whitespace).unwrap_or(line.len());
-    let passed_over = matches!(&line[..length], b"restrict" | b"unrestrict");
-    Some(if passed_over { end } else { start })
+    let name = command_name(text, start, ended)?;
+    if !matches!(name, b"\\restrict" | b"\\unrestrict") {
+        return Some(start);
+    }
+    match line_end(text, start, ended) {
+        Line::End(end) => Some(end),
+        Line::TooLong => Some(start),
+        Line::More => None,
+    }
+}
+
+/// A command up to white space, or as much of it as a message repeats; none where more text is
+/// needed.
+pub(crate) fn command_name(text: &[u8], start: usize, ended: bool) -> Option<&[u8]> {
+    let rest = &text[start..];
+    let longest = &rest[..rest.len().min(MAX_NAME_BYTES)];
+    match longest.iter().skip(1).position(u8::is_ascii_whitespace) {
+        Some(length) => Some(&rest[..=length]),
+        None => (ended || longest.len() == MAX_NAME_BYTES).then_some(longest),
+    }
+}
+
+/// How far the line goes that `start` is in.
+enum Line {
+    End(usize),
+    TooLong,
+    More,
+}
+
+fn line_end(text: &[u8], start: usize, ended: bool) -> Line {
+    let rest = text.get(start..).unwrap_or_default();
+    let longest = &rest[..rest.len().min(MAX_LINE_BYTES)];
+    match memchr(b'\n', longest) {
+        Some(length) => Line::End(start + length),
+        None if longest.len() == MAX_LINE_BYTES => Line::TooLong,
+        None if ended => Line::End(text.len()),
+        None => Line::More,
+    }
 }

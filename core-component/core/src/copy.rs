@@ -11,17 +11,26 @@ pub(crate) struct CopyData {
     pub(crate) last: bool,
 }
 
+/// Which part of the block is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// The rest of the statement's own line.
+    Line,
+    /// A comment in it.
+    Comment,
+    Data,
+}
+
 #[derive(Debug)]
 pub(crate) struct CopyReader {
-    /// Whether the rest of the statement's own line is behind us.
-    in_data: bool,
+    part: Part,
     /// Whether `at` is at the beginning of a line.
     line_start: bool,
 }
 
 impl CopyReader {
     pub(crate) fn new() -> Self {
-        Self { in_data: false, line_start: true }
+        Self { part: Part::Line, line_start: true }
     }
 
     /// The next piece from `at` on, which is moved behind it; none where more text is needed.
@@ -34,7 +43,7 @@ impl CopyReader {
         at: &mut usize,
         ended: bool,
     ) -> Result<Option<CopyData>, usize> {
-        if !self.in_data && !self.skip_line(text, at, ended)? {
+        if self.part != Part::Data && !self.skip_line(text, at, ended)? {
             return Ok(None);
         }
         let start = *at;
@@ -63,21 +72,24 @@ impl CopyReader {
 
     /// Skips the rest of the statement's line; whether its end was seen.
     fn skip_line(&mut self, text: &[u8], at: &mut usize, ended: bool) -> Result<bool, usize> {
-        let rest = &text[*at..];
-        let newline = memchr(b'\n', rest);
-        let line = &rest[..newline.unwrap_or(rest.len())];
-        let blank = line.trim_ascii_start();
-        let comment = blank.starts_with(b"--") || (newline.is_none() && !ended && blank == b"-");
-        if !blank.is_empty() && !comment {
-            return Err(*at + line.len() - blank.len());
+        while let Some(&byte) = text.get(*at) {
+            match (self.part, byte, text.get(*at + 1)) {
+                (_, b'\n', _) => {
+                    *at += 1;
+                    self.part = Part::Data;
+                    return Ok(true);
+                }
+                (Part::Comment, ..) => {
+                    *at = memchr(b'\n', &text[*at..]).map_or(text.len(), |length| *at + length);
+                }
+                (_, b'-', Some(b'-')) => self.part = Part::Comment,
+                (_, b'-', None) if !ended => return Ok(false),
+                (_, byte, _) if byte.is_ascii_whitespace() => *at += 1,
+                _ => return Err(*at),
+            }
         }
-        match newline {
-            Some(length) => *at += length + 1,
-            None if ended => *at = text.len(),
-            None => return Ok(false),
-        }
-        self.in_data = true;
-        Ok(true)
+        self.part = if ended { Part::Data } else { self.part };
+        Ok(ended)
     }
 }
 

@@ -35,6 +35,18 @@ pub(crate) struct Quote {
     pub(crate) backslash: bool,
 }
 
+/// What `/*` means inside a comment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommentRule {
+    /// Nothing.
+    Flat,
+    /// A comment, with an end of its own.
+    Nested,
+    /// As `/*!` it has an end of its own, so that a dump can be commented out; else its two bytes
+    /// go together.
+    Executable,
+}
+
 /// How a statement that holds semicolons of its own is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum BodyRule {
@@ -69,14 +81,15 @@ pub(crate) struct Rules {
     pub(crate) escape_strings: bool,
     /// `$tag$…$tag$`.
     pub(crate) dollar_quotes: bool,
-    /// `/* /* */ */` is one comment.
-    pub(crate) nested_comments: bool,
+    pub(crate) comments: CommentRule,
     /// `--` within a statement opens a comment only before white space.
     pub(crate) dashes_need_space: bool,
     /// `#` opens a comment.
     pub(crate) hash_comments: bool,
     /// `/*! … */` is read by the server.
     pub(crate) executable_comments: bool,
+    /// A carriage return alone ends a `--` comment, too.
+    pub(crate) carriage_returns: bool,
     /// A terminator inside parentheses is none.
     pub(crate) parentheses: bool,
     /// `COPY … FROM stdin` is followed by its data.
@@ -95,10 +108,11 @@ static GENERIC: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
     escape_strings: false,
     dollar_quotes: true,
-    nested_comments: false,
+    comments: CommentRule::Flat,
     dashes_need_space: false,
     hash_comments: false,
     executable_comments: false,
+    carriage_returns: false,
     parentheses: false,
     copy: false,
     nul: true,
@@ -116,10 +130,11 @@ static SQLITE: Rules = Rules {
     ],
     escape_strings: false,
     dollar_quotes: false,
-    nested_comments: false,
+    comments: CommentRule::Flat,
     dashes_need_space: false,
     hash_comments: false,
     executable_comments: false,
+    carriage_returns: false,
     parentheses: false,
     copy: false,
     nul: false,
@@ -133,10 +148,11 @@ static POSTGRESQL: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false)],
     escape_strings: true,
     dollar_quotes: true,
-    nested_comments: true,
+    comments: CommentRule::Nested,
     dashes_need_space: false,
     hash_comments: false,
     executable_comments: false,
+    carriage_returns: true,
     parentheses: true,
     copy: true,
     nul: false,
@@ -150,10 +166,11 @@ static MYSQL: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', true), quote(b'"', b'"', true), quote(b'`', b'`', false)],
     escape_strings: false,
     dollar_quotes: false,
-    nested_comments: false,
+    comments: CommentRule::Executable,
     dashes_need_space: true,
     hash_comments: true,
     executable_comments: true,
+    carriage_returns: false,
     parentheses: false,
     copy: false,
     nul: true,

@@ -35,6 +35,8 @@ pub(crate) struct Input {
     cursor: Cursor,
     cursor_at: usize,
     at_start: bool,
+    /// Where the comment begins whose beginning was dropped last.
+    comment: Cursor,
     /// Data of a `COPY` that has not found room yet.
     data: Option<CopyData>,
 }
@@ -47,6 +49,7 @@ impl Input {
             cursor: Cursor::new(),
             cursor_at: 0,
             at_start: true,
+            comment: Cursor::new(),
             data: None,
         }
     }
@@ -115,7 +118,8 @@ impl Session {
                 true
             }
             Item::PassedOver { start } => {
-                let position = self.position(self.input.place(start));
+                self.input.move_cursor(start);
+                let position = self.position(self.input.cursor);
                 host.emit(Event::CommandPassedOver(position));
                 true
             }
@@ -134,6 +138,9 @@ impl Session {
         let all = keep == self.input.buffer.len();
         if !all && (keep < COMPACT_BYTES || keep * 2 < self.input.buffer.len()) {
             return;
+        }
+        if let Some(start) = self.splitter.comment_before(keep) {
+            self.input.comment = self.input.place(start);
         }
         self.input.move_cursor(keep);
         self.input.buffer.drain(..keep);
@@ -219,7 +226,8 @@ impl Session {
             Ok(placement) => placement,
             Err(failure) => return self.refuse(host, failure),
         };
-        if let Some(escapes) = backslash_setting(self.options.dialect, &statement.class, piece.text())
+        if let Some(escapes) =
+            backslash_setting(self.options.dialect, &statement.class, piece.text())
         {
             self.splitter.set_backslash(escapes);
         }
@@ -253,7 +261,9 @@ impl Session {
         };
         let bytes = piece.bytes();
         if bytes > allowed {
-            let message = format!("statement of {bytes} bytes with its terminator exceeds the limit of {allowed}");
+            let message = format!(
+                "statement of {bytes} bytes with its terminator exceeds the limit of {allowed}"
+            );
             return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
         }
         if !self.options.dialect.rules().nul && memchr::memchr(0, piece.text()).is_some() {
@@ -327,7 +337,8 @@ impl Session {
     }
 
     fn failure_of(&self, refusal: &Refusal) -> Failure {
-        let position = self.position(self.input.place(refusal.at));
+        let place = refusal.at.map_or(self.input.comment, |at| self.input.place(at));
+        let position = self.position(place);
         let limit = self.options.limits.max_statement_bytes;
         let (kind, message) = match &refusal.reason {
             Reason::Unclosed(what) => {
@@ -357,7 +368,8 @@ impl Session {
     fn take_data(&mut self, host: &mut impl Host) {
         let Some(mut data) = self.input.data.take() else { return };
         let limit = self.options.limits.max_batch_bytes;
-        let room = usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
+        let room =
+            usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
         let end = data.end.min(data.start.saturating_add(room));
         self.filling.add_data(&self.input.buffer[data.start..end]);
         data.start = end;
@@ -372,12 +384,6 @@ impl Session {
 
 impl Placement {
     fn new(scope: Scope, apart: bool, reason: SealReason) -> Self {
-        Self {
-            scope,
-            starts_batch: apart,
-            ends_batch: apart,
-            ends_transaction: false,
-            reason,
-        }
+        Self { scope, starts_batch: apart, ends_batch: apart, ends_transaction: false, reason }
     }
 }

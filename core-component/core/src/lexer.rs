@@ -11,7 +11,7 @@
 use memchr::{memchr, memchr2};
 
 use crate::classes::{Class, classes};
-use crate::dialect::{Quote, Rules};
+use crate::dialect::{CommentRule, Quote, Rules};
 
 /// The longest tag of a dollar quote, in bytes.
 const MAX_TAG_BYTES: usize = 1024;
@@ -78,12 +78,13 @@ impl Lexeme {
     }
 }
 
-/// Something left open at the end of the text, with where it was opened.
+/// Something left open at the end of the text, with where it was opened; none where that is not
+/// in the window any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Unclosed {
-    Quote(usize),
-    DollarQuote(usize),
-    Comment(usize),
+    Quote(Option<usize>),
+    DollarQuote(Option<usize>),
+    Comment(Option<usize>),
     /// The end of the text closes it.
     LineComment,
 }
@@ -130,7 +131,12 @@ pub(crate) struct Lexer {
     depth: u32,
     in_executable: bool,
     continuation: Continuation,
-    opened_at: usize,
+    /// Where the quote or comment was opened that was read last.
+    opened_at: Option<usize>,
+    /// Where the quote that was read last ended: one that opens there goes on with it.
+    closed_at: usize,
+    /// Where the line comment ended that was read last.
+    comment_end: usize,
     /// What the session says about backslashes in strings, where it has said anything.
     backslash: Option<bool>,
 }
@@ -146,7 +152,9 @@ impl Lexer {
             depth: 0,
             in_executable: false,
             continuation: Continuation::No,
-            opened_at: 0,
+            opened_at: None,
+            closed_at: 0,
+            comment_end: 0,
             backslash: None,
         };
         lexer.set_delimiter(b";");
@@ -188,7 +196,14 @@ impl Lexer {
 
     /// The caller dropped so many bytes from the front of the window.
     pub(crate) fn shift(&mut self, bytes: usize) {
-        self.opened_at = self.opened_at.saturating_sub(bytes);
+        self.opened_at = self.opened_at.and_then(|at| at.checked_sub(bytes));
+        self.closed_at = self.closed_at.saturating_sub(bytes);
+        self.comment_end = self.comment_end.saturating_sub(bytes);
+    }
+
+    /// Whether nothing stands between a line comment and its end at `at` or behind.
+    pub(crate) fn is_in_comment(&self, at: usize) -> bool {
+        self.mode == Mode::LineComment || self.comment_end >= at
     }
 
     /// What is open where reading stopped.
@@ -317,7 +332,10 @@ impl Lexer {
             backslash: escape_string || self.escapes(*quote),
             escape_string,
         });
-        self.opened_at = at;
+        let goes_on = at > 0 && at == self.closed_at && text[at - 1] == byte;
+        if !goes_on {
+            self.opened_at = Some(at);
+        }
         found(Lexeme::Symbol { start: at, end: at + 1 }, context)
     }
 
@@ -331,7 +349,7 @@ impl Lexer {
     fn after_escape_prefix(&self, text: &[u8], at: usize, floor: usize) -> bool {
         at > floor
             && matches!(text[at - 1], b'e' | b'E')
-            && (at - 1 == floor || !is_word(text[at - 2]))
+            && (at - 1 == floor || at - 1 == self.closed_at || !is_word(text[at - 2]))
     }
 
     fn word(&self, text: &[u8], start: usize, ended: bool) -> Step {
@@ -340,11 +358,12 @@ impl Lexer {
         let ends = |at: usize| {
             let byte = text[at];
             !is_word(byte)
-                || (byte == b'$' && !self.rules.dollar_quotes)
+                || (byte == b'$' && (!self.rules.dollar_quotes || is_number(&text[start..at])))
                 || (Some(&byte) == delimiter && text[at..].starts_with(&self.delimiter))
         };
         let end = (start + 1..longest).find(|at| ends(*at)).unwrap_or(longest);
-        if end == text.len() && end < start + MAX_WORD_BYTES && !ended {
+        // What follows may be the rest of a delimiter that the word ends with.
+        if text.len() - end < self.delimiter.len() && !ended {
             return Step::More(start);
         }
         Step::Found(Lexeme::Word { start, end })
@@ -394,7 +413,7 @@ impl Lexer {
             return Step::More(at);
         }
         self.mode = Mode::BlockComment { depth: 1 };
-        self.opened_at = at;
+        self.opened_at = Some(at);
         if hint {
             // A hint belongs to the statement that follows it.
             return found(Lexeme::Symbol { start: at, end: at + 2 }, context);
@@ -415,8 +434,9 @@ impl Lexer {
 
     fn dollar(&mut self, text: &[u8], at: usize, context: Context) -> Step {
         let symbol = Lexeme::Symbol { start: at, end: at + 1 };
-        if at > context.floor && is_word(text[at - 1]) && text[at - 1] != b'$' {
-            // Part of an identifier, whose other dollars are no quotes either.
+        let before = &text[at.saturating_sub(MAX_WORD_BYTES).max(context.floor)..at];
+        if is_identifier_before_dollar(before) {
+            // Its other dollars are no quotes either.
             let longest = text.len().min(at + MAX_WORD_BYTES);
             return match text[at..longest].iter().position(|byte| !is_word(*byte)) {
                 Some(length) => Step::On(at + length),
@@ -430,7 +450,7 @@ impl Lexer {
         match length {
             Some(length) if name[length] == b'$' && !name[0].is_ascii_digit() => {
                 self.mode = Mode::Dollar { tag: text[at..=at + 1 + length].to_vec() };
-                self.opened_at = at;
+                self.opened_at = Some(at);
                 found(Lexeme::Symbol { start: at, end: at + length + 2 }, context)
             }
             None if longest == text.len() && name.len() < MAX_TAG_BYTES && !context.ended => {
@@ -453,6 +473,7 @@ impl Lexer {
             at += skipped;
             if text[at] == quoted.close {
                 self.mode = Mode::Plain;
+                self.closed_at = at + 1;
                 if quoted.escape_string {
                     self.continuation = Continuation::JustClosed;
                 }
@@ -467,39 +488,52 @@ impl Lexer {
 
     /// Up to the newline, which is left: it counts as white space.
     fn line_comment(&mut self, text: &[u8], at: usize) -> Step {
-        match memchr(b'\n', text.get(at..).unwrap_or_default()) {
-            Some(length) => {
-                self.mode = Mode::Plain;
-                Step::On(at + length)
-            }
-            None => Step::More(text.len()),
-        }
+        let rest = text.get(at..).unwrap_or_default();
+        let newline = if self.rules.carriage_returns {
+            memchr2(b'\n', b'\r', rest)
+        } else {
+            memchr(b'\n', rest)
+        };
+        let Some(length) = newline else { return Step::More(text.len()) };
+        self.mode = Mode::Plain;
+        self.comment_end = at + length;
+        Step::On(at + length)
     }
 
     fn block_comment(&mut self, text: &[u8], from: usize, mut depth: u32) -> Step {
         let mut at = from;
         loop {
             let rest = text.get(at..).unwrap_or_default();
-            let next = if self.rules.nested_comments {
-                memchr2(b'*', b'/', rest)
-            } else {
-                memchr(b'*', rest)
+            let next = match self.rules.comments {
+                CommentRule::Flat => memchr(b'*', rest),
+                CommentRule::Nested | CommentRule::Executable => memchr2(b'*', b'/', rest),
             };
             let stop = next.map_or(text.len(), |skipped| at + skipped);
-            let Some(&second) = text.get(stop + 1) else {
-                self.mode = Mode::BlockComment { depth };
-                return Step::More(stop);
-            };
-            at = stop + 2;
-            match (text[stop], second) {
-                (b'*', b'/') if depth <= 1 => {
+            let step = match (text.get(stop..).unwrap_or_default(), self.rules.comments) {
+                ([b'*', b'/', ..], _) if depth <= 1 => {
                     self.mode = Mode::Plain;
-                    return Step::On(at);
+                    return Step::On(stop + 2);
                 }
-                (b'*', b'/') => depth -= 1,
-                (b'/', b'*') if self.rules.nested_comments => depth = depth.saturating_add(1),
-                _ => at = stop + 1,
-            }
+                ([b'*', b'/', ..], _) => {
+                    depth -= 1;
+                    2
+                }
+                ([b'/', b'*', ..], CommentRule::Nested) => {
+                    depth = depth.saturating_add(1);
+                    2
+                }
+                ([b'/', b'*', b'!', ..], CommentRule::Executable) => {
+                    depth = 2;
+                    3
+                }
+                ([b'/', b'*', _, ..], CommentRule::Executable) => 2,
+                ([_] | [b'/', b'*'], _) | ([], _) => {
+                    self.mode = Mode::BlockComment { depth };
+                    return Step::More(stop);
+                }
+                _ => 1,
+            };
+            at = stop + step;
         }
     }
 
@@ -515,6 +549,7 @@ impl Lexer {
             if rest.starts_with(tag) {
                 let end = at + tag.len();
                 self.mode = Mode::Plain;
+                self.closed_at = end;
                 return Step::On(end);
             }
             if tag.starts_with(rest) {
@@ -531,6 +566,17 @@ fn found(lexeme: Lexeme, context: Context) -> Step {
         Detail::Full => Step::Found(lexeme),
         Detail::Bulk => Step::On(lexeme.end()),
     }
+}
+
+/// Whether a text ends in an identifier, of which a dollar behind it is a part. (Behind a number
+/// it is none.)
+fn is_identifier_before_dollar(text: &[u8]) -> bool {
+    let word = text.iter().rev().take_while(|byte| is_word(**byte) && **byte != b'$');
+    word.into_iter().any(|byte| !byte.is_ascii_digit())
+}
+
+fn is_number(word: &[u8]) -> bool {
+    word.iter().all(u8::is_ascii_digit)
 }
 
 fn is_word(byte: u8) -> bool {
@@ -552,13 +598,4 @@ fn executable_comment(text: &[u8]) -> Option<usize> {
         version = version * 10 + u32::from(digit - b'0');
     }
     (version < NO_SERVER_VERSION).then_some(prefix + count)
-}
-
-/// Where the line that `at` is in ends (its newline, or the end of the text); none where more text
-/// is needed to know.
-pub(crate) fn line_end(text: &[u8], at: usize, ended: bool) -> Option<usize> {
-    match memchr(b'\n', text.get(at..).unwrap_or_default()) {
-        Some(length) => Some(at + length),
-        None => ended.then_some(text.len()),
-    }
 }

@@ -62,8 +62,8 @@ pub(crate) fn after(
             HookPolicy::Ignore => host.emit(Event::HookIgnored { hook, batch: info.id }),
             HookPolicy::Abort => {
                 let message = format!("hook {} failed: {reason}", hook + 1);
-                failure = failure
-                    .or(Some(Failure::new(FailureKind::Hook, message).in_batch(info.id)));
+                failure =
+                    failure.or(Some(Failure::new(FailureKind::Hook, message).in_batch(info.id)));
             }
         }
     }

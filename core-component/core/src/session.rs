@@ -84,13 +84,7 @@ impl Session {
 
     /// Takes statements that are already apart, each an input of its own: `ends` are their ends in
     /// `text`. Ends that are not ascending, or beyond the text, are a misuse.
-    pub fn add(
-        &mut self,
-        host: &mut impl Host,
-        text: &str,
-        ends: &[u32],
-        now_ms: u64,
-    ) -> Progress {
+    pub fn add(&mut self, host: &mut impl Host, text: &str, ends: &[u32], now_ms: u64) -> Progress {
         let mut start = 0;
         for &end in ends {
             match text.get(start..end as usize) {

@@ -11,11 +11,7 @@ use crate::types::Kind;
 ///
 /// psql is told by the server of `standard_conforming_strings`, the MySQL client of
 /// `NO_BACKSLASH_ESCAPES` in `sql_mode`. Here it is read off the statement's own text.
-pub(crate) fn backslash_setting(
-    dialect: Dialect,
-    class: &Classified,
-    text: &[u8],
-) -> Option<bool> {
+pub(crate) fn backslash_setting(dialect: Dialect, class: &Classified, text: &[u8]) -> Option<bool> {
     if class.kind != Kind::Set {
         return None;
     }
@@ -25,7 +21,11 @@ pub(crate) fn backslash_setting(
         Dialect::PostgreSql => {
             let at = holds("standard_conforming_strings")?;
             let value = &text[at + "standard_conforming_strings".len()..];
-            Some(["off", "false", "no"].iter().any(|off| memmem::find(value, off.as_bytes()).is_some()))
+            Some(
+                ["off", "false", "no"]
+                    .iter()
+                    .any(|off| memmem::find(value, off.as_bytes()).is_some()),
+            )
         }
         Dialect::MySql => {
             holds("sql_mode")?;

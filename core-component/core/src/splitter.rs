@@ -1,11 +1,11 @@
 //! The splitter: finds statements in a window of text, as the database's own client would send
 //! them. It owns no text and allocates nothing for a statement.
 
-use memchr::memchr;
+use memchr::memrchr;
 
 use crate::body::Body;
 use crate::classify::{Classified, MAX_WORDS, classify, plain_kind};
-use crate::client_command::{ClientCommand, FirstWord, client_command, psql_command};
+use crate::client_command::{ClientCommand, FirstWord, client_command, command_name, psql_command};
 use crate::copy::{CopyData, CopyReader};
 use crate::dialect::{CommandRule, Dialect, Rules};
 use crate::lexer::{Context, Detail, Lexeme, Lexer, Unclosed};
@@ -38,15 +38,17 @@ pub(crate) enum Item {
     /// Data of the `COPY` statement before it.
     CopyData(CopyData),
     /// A client command at `start` that is passed over.
-    PassedOver { start: usize },
+    PassedOver {
+        start: usize,
+    },
     Refused(Refusal),
 }
 
 /// Something that cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// Where it is.
-    pub(crate) at: usize,
+    /// Where it is; none where that is a comment whose beginning was dropped.
+    pub(crate) at: Option<usize>,
     pub(crate) reason: Reason,
 }
 
@@ -117,6 +119,12 @@ impl Splitter {
         self.current.as_ref().map_or(self.at, |current| current.start)
     }
 
+    /// Where the comment begins that is open, if it does so before `at`.
+    pub(crate) fn comment_before(&self, at: usize) -> Option<usize> {
+        let Some(Unclosed::Comment(start)) = self.lexer.unclosed() else { return None };
+        start.filter(|start| *start < at)
+    }
+
     /// The caller dropped so many bytes from the front of the window, at most
     /// [`Splitter::keep_from`].
     pub(crate) fn shift(&mut self, bytes: usize) {
@@ -157,7 +165,7 @@ impl Splitter {
                     }
                     Item::CopyData(data)
                 }
-                Err(at) => Item::Refused(Refusal { at, reason: Reason::TextAfterCopy }),
+                Err(at) => Item::Refused(Refusal { at: Some(at), reason: Reason::TextAfterCopy }),
             };
         }
         loop {
@@ -195,7 +203,7 @@ impl Splitter {
             }
             Lexeme::Symbol { start, .. } => {
                 if self.current.is_none() && self.is_dot_command(text, start) {
-                    return Some(refused_command(text, start));
+                    return Some(self.refused_command(text, start, ended));
                 }
                 self.begin(text, start).body.symbol();
             }
@@ -206,18 +214,23 @@ impl Splitter {
         None
     }
 
-    /// Where the lexer must stop: a statement that reaches this far is refused.
+    /// Where the lexer must stop: a statement that reaches this far is refused. (Its first word
+    /// may reach farther: it is read before there is a statement.)
     fn window_end(&self, length: usize) -> usize {
+        let Some(current) = &self.current else { return length };
         let longest = self.max_statement_bytes.saturating_add(1);
-        self.current
-            .as_ref()
-            .map_or(length, |current| length.min(current.start.saturating_add(longest)))
+        length.min(current.start.saturating_add(longest)).max(self.at)
     }
 
     fn note_line(&mut self, gap: &[u8]) {
-        if self.current.is_none() && memchr(b'\n', gap).is_some() {
-            self.line_is_fresh = true;
+        if self.current.is_some() {
+            return;
         }
+        let (fresh, line) = match memrchr(b'\n', gap) {
+            Some(newline) => (true, &gap[newline + 1..]),
+            None => (self.line_is_fresh, gap),
+        };
+        self.line_is_fresh = fresh && line.iter().all(u8::is_ascii_whitespace);
     }
 
     /// The statement that is being read; begun at `start` if there is none.
@@ -292,9 +305,10 @@ impl Splitter {
             ClientCommand::Use { end, after } => {
                 self.begin(text, start);
                 self.word(text, start, start + 3);
-                Some(Some(self.statement(text, end, after, false)))
+                // Its line may end in a comment.
+                Some(Some(self.statement(text, end, after, true)))
             }
-            ClientCommand::Refused => Some(Some(refused_command(text, start))),
+            ClientCommand::Refused => Some(Some(self.refused_command(text, start, ended))),
         }
     }
 
@@ -352,15 +366,14 @@ impl Splitter {
         {
             let (at, reason) = match self.lexer.unclosed().and_then(open_thing) {
                 Some((at, what)) => (at, Reason::UnclosedWithin(what)),
-                None => (current.start, Reason::TooLong),
+                None => (Some(current.start), Reason::TooLong),
             };
             return Item::Refused(Refusal { at, reason });
         }
         if !ended {
             return Item::More;
         }
-        let unclosed = self.lexer.unclosed();
-        if let Some((at, what)) = unclosed.and_then(open_thing) {
+        if let Some((at, what)) = self.lexer.unclosed().and_then(open_thing) {
             return Item::Refused(Refusal { at, reason: Reason::Unclosed(what) });
         }
         let Some(current) = &self.current else {
@@ -369,17 +382,21 @@ impl Splitter {
         };
         let length = text[current.start..].trim_ascii_end().len();
         let end = current.start + length;
-        let in_comment = unclosed == Some(Unclosed::LineComment);
-        self.statement(text, end, text.len(), in_comment)
+        self.statement(text, end, text.len(), self.lexer.is_in_comment(end))
+    }
+
+    fn refused_command(&mut self, text: &[u8], start: usize, ended: bool) -> Item {
+        let Some(name) = command_name(text, start, ended) else {
+            self.at = start;
+            return Item::More;
+        };
+        let command = String::from_utf8_lossy(name).into_owned();
+        Item::Refused(Refusal { at: Some(start), reason: Reason::ClientCommand(command) })
     }
 
     fn backslash(&mut self, text: &[u8], start: usize, ended: bool) -> Option<Item> {
         let Some(&next) = text.get(start + 1) else {
-            if ended {
-                return Some(refused_command(text, start));
-            }
-            self.at = start;
-            return Some(Item::More);
+            return Some(self.refused_command(text, start, ended));
         };
         let ends_statement = match self.rules.commands {
             CommandRule::Psql => next == b';',
@@ -394,7 +411,7 @@ impl Splitter {
                 self.at = start + 2;
                 return None;
             }
-            return Some(refused_command(text, start));
+            return Some(self.refused_command(text, start, ended));
         }
         match psql_command(text, start, ended) {
             None => {
@@ -406,7 +423,7 @@ impl Splitter {
                 self.line_is_fresh = true;
                 Some(Item::PassedOver { start })
             }
-            Some(_) => Some(refused_command(text, start)),
+            Some(_) => Some(self.refused_command(text, start, ended)),
         }
     }
 }
@@ -419,7 +436,7 @@ impl Rows {
 }
 
 /// What is open, in words; none for what the end of the text closes.
-fn open_thing(unclosed: Unclosed) -> Option<(usize, &'static str)> {
+fn open_thing(unclosed: Unclosed) -> Option<(Option<usize>, &'static str)> {
     match unclosed {
         Unclosed::Quote(at) => Some((at, "quote")),
         Unclosed::DollarQuote(at) => Some((at, "dollar quote")),
@@ -428,21 +445,9 @@ fn open_thing(unclosed: Unclosed) -> Option<(usize, &'static str)> {
     }
 }
 
-fn refused_command(text: &[u8], start: usize) -> Item {
-    let rest = &text[start..];
-    let length = rest
-        .iter()
-        .skip(1)
-        .take(31)
-        .position(u8::is_ascii_whitespace)
-        .map_or(rest.len().min(32), |length| length + 1);
-    let command = String::from_utf8_lossy(&rest[..length]).into_owned();
-    Item::Refused(Refusal { at: start, reason: Reason::ClientCommand(command) })
-}
-
 /// `… FROM STDIN …`
 fn reads_stdin(words: &[&[u8]]) -> bool {
-    words.windows(2).any(|pair| {
-        pair[0].eq_ignore_ascii_case(b"from") && pair[1].eq_ignore_ascii_case(b"stdin")
-    })
+    words
+        .windows(2)
+        .any(|pair| pair[0].eq_ignore_ascii_case(b"from") && pair[1].eq_ignore_ascii_case(b"stdin"))
 }

@@ -74,6 +74,9 @@ pub(super) struct RunArgs {
     pub(super) connect_timeout: Option<TimeSpan>,
 
     #[command(flatten)]
+    pub(super) sources: SourceArgs,
+
+    #[command(flatten)]
     pub(super) attempts: AttemptArgs,
 
     #[command(flatten)]
@@ -91,27 +94,30 @@ pub(super) struct RunArgs {
     /// Send nothing and do not connect: only count what would be sent
     #[arg(long, env = "SQL_BATCHER_DRY_RUN", help_heading = "Output")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) dry_run: Option<bool>,
 
     /// Print nothing but errors, and the report if it is JSON
     #[arg(long, short, env = "SQL_BATCHER_QUIET", help_heading = "Output")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) quiet: Option<bool>,
 
     /// Show no progress bar; there is one only if standard error is a terminal
     #[arg(long, env = "SQL_BATCHER_NO_PROGRESS", help_heading = "Output")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) no_progress: Option<bool>,
-
-    #[command(flatten)]
-    pub(super) sources: SourceArgs,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct SplitArgs {
+    #[command(flatten)]
+    pub(super) sources: SourceArgs,
+
     #[command(flatten)]
     pub(super) batching: BatchingArgs,
 
@@ -122,11 +128,9 @@ pub(super) struct SplitArgs {
     /// Print only the first line of each statement, if it is text that is printed
     #[arg(long, env = "SQL_BATCHER_BRIEF", help_heading = "Output")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) brief: Option<bool>,
-
-    #[command(flatten)]
-    pub(super) sources: SourceArgs,
 }
 
 /// Where things are read from.

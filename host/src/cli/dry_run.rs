@@ -12,6 +12,10 @@ use super::{
     progress::Progress,
 };
 
+/// What the report says about itself.
+pub(super) const NOTE: &str =
+    "dry run: nothing was sent, and limits of the server itself are not taken into account";
+
 /// Counts what a run would send. The limits of the server itself are not known.
 ///
 /// # Errors
@@ -64,7 +68,7 @@ impl Taker for Counter<'_> {
 
 /// What would be sent, for people.
 pub(super) fn summary(plan: &Plan, report: &Report) -> String {
-    let mut text = format!("dry run for {}: nothing was sent", plan.database.shown());
+    let mut text = format!("would be sent to {}", plan.database.shown());
     let lines = [
         ("statements", report.statements.to_string()),
         ("batches", report.batches.to_string()),

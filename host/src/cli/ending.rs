@@ -61,7 +61,7 @@ pub(super) fn conclude(plan: &Plan, ended: Ended) -> Exit {
     report.failure = error.as_ref().map(Failure::from);
     report.notes.extend(plan.database.note());
     if plan.dry_run {
-        report.notes.push("dry run: nothing was sent".into());
+        report.notes.push(dry_run::NOTE.into());
     }
     let written = match plan.report {
         Format::Json => print_json(&report),
@@ -74,7 +74,7 @@ pub(super) fn conclude(plan: &Plan, ended: Ended) -> Exit {
     }
     let exit = exit(&report, error.as_ref().map(Error::kind), interrupted);
     if let Some(error) = error {
-        say(&headline(&error, exit));
+        say(&headline(&error, interrupted));
         if !plan.dry_run {
             consequences(&report).iter().for_each(|line| say(line));
         }
@@ -112,9 +112,9 @@ fn exit(report: &Report, error: Option<ErrorKind>, interrupted: bool) -> Exit {
     }
 }
 
-fn headline(error: &Error, exit: Exit) -> String {
-    match exit {
-        Exit::Interrupted => "interrupted: nothing more was sent".into(),
+fn headline(error: &Error, interrupted: bool) -> String {
+    match error.kind() {
+        ErrorKind::Cancelled if interrupted => "interrupted: nothing more was sent".into(),
         _ => format!("error: {error}"),
     }
 }
@@ -131,11 +131,7 @@ fn consequences(report: &Report) -> Vec<String> {
         return lines;
     }
     if report.applied > 0 && report.skipped == 0 {
-        let next = report.applied + 1;
-        let position = report.failure.as_ref().and_then(|failure| failure.position.as_ref());
-        let place = position.filter(|position| position.statement == next);
-        let place = place.map(|place| format!(", at {place}")).unwrap_or_default();
-        lines.push(format!("to go on, run again from statement {next}{place}"));
+        lines.push(format!("to go on, run again from statement {}", report.applied + 1));
     }
     lines
 }
@@ -143,7 +139,8 @@ fn consequences(report: &Report) -> Vec<String> {
 /// `404 statements were applied; 1 failed, 12 were rolled back with it`
 fn fates(report: &Report) -> String {
     let applied = match report.applied {
-        0 if report.unknown == 0 => "nothing was applied".into(),
+        0 if report.unknown > 0 => "nothing is known to be applied".into(),
+        0 => "nothing was applied".into(),
         count => format!("{} applied", were(count, "statement")),
     };
     let mut others = Vec::new();

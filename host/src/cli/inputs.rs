@@ -54,12 +54,10 @@ impl Inputs {
     /// What to tell a person at whose keyboard the program waits.
     pub(super) fn waits_for_keyboard(&self) -> Option<&'static str> {
         let waits = self.list.contains(&Input::Stdin) && io::stdin().is_terminal();
-        let end = if cfg!(windows) { "Ctrl-Z and Enter" } else { "Ctrl-D" };
-        let text = match end {
-            "Ctrl-D" => "reading SQL from standard input; end it with Ctrl-D",
-            _ => "reading SQL from standard input; end it with Ctrl-Z and Enter",
-        };
-        waits.then_some(text)
+        waits.then_some(match cfg!(windows) {
+            true => "reading SQL from standard input; end it with Ctrl-Z and Enter",
+            false => "reading SQL from standard input; end it with Ctrl-D",
+        })
     }
 }
 

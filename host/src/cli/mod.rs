@@ -57,16 +57,13 @@ pub(crate) fn main() -> ExitCode {
 fn refuse(error: &clap::Error) -> Exit {
     let text = error.render().to_string();
     let safe = redact(&text);
-    if safe == text {
-        // A reader that has gone needs no help.
-        let _ = error.print();
-    } else {
+    if error.use_stderr() && safe != text {
         say(safe.trim_end());
+        return Exit::Usage;
     }
-    match error.use_stderr() {
-        true => Exit::Usage,
-        false => Exit::Applied,
-    }
+    // A reader that has gone needs no help.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage } else { Exit::Applied }
 }
 
 /// Tells the user something, if there is somebody to tell.

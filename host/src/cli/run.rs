@@ -13,6 +13,7 @@ use super::{
     inputs::{Input, Inputs},
     plan::Plan,
     progress::Progress,
+    say,
     signals::Signals,
 };
 
@@ -22,10 +23,12 @@ use super::{
 /// What cannot be done, before anything is.
 pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
     let plan = Plan::of(args)?;
-    let progress = Progress::new(plan.progress, plan.inputs.total_bytes);
-    if let Some(text) = plan.inputs.waits_for_keyboard().filter(|_| !plan.quiet) {
-        progress.say(text);
+    let prompt = plan.inputs.waits_for_keyboard();
+    if let Some(text) = prompt.filter(|_| !plan.quiet) {
+        say(text);
     }
+    // A bar would get in the way of what is typed.
+    let progress = Progress::new(plan.progress && prompt.is_none(), plan.inputs.total_bytes);
     if plan.dry_run {
         let ended = dry_run::count(&plan, &progress)?;
         return Ok(conclude(&plan, ended));
@@ -42,11 +45,14 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
 /// Connects and runs, until the end or the second signal.
 async fn apply(plan: &Plan, progress: &Progress) -> io::Result<Ended> {
     let mut signals = Signals::listen()?;
-    let batcher = tokio::select! {
-        batcher = connect(plan, progress) => batcher,
-        () = signals.next() => Err(Error::cancelled("interrupted before anything was sent")),
+    let connected = tokio::select! {
+        connected = connect(plan, progress) => connected,
+        () = signals.next() => {
+            let error = Some(Error::cancelled("interrupted before anything was sent"));
+            return Ok(Ended { error, interrupted: true, ..Ended::default() });
+        }
     };
-    let batcher = match batcher {
+    let batcher = match connected {
         Ok(batcher) => batcher,
         Err(error) => return Ok(error.into()),
     };

@@ -1,0 +1,2 @@
+SELECT $$;$$, $tag$ ; $$ ; $tag$, $1, a$b$;
+SELECT 2;

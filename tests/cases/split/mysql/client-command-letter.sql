@@ -1,0 +1,3 @@
+SELECT 1;
+\! ls
+SELECT 2;

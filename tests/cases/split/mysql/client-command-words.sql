@@ -1,0 +1,7 @@
+SELECT
+quit
+;
+help_table: SELECT 1;
+status x;
+quit x;
+quit

@@ -1,0 +1,3 @@
+SELECT 1;
+source other.sql
+SELECT 2;

@@ -1,0 +1,4 @@
+SELECT 1\G
+SELECT 2 \g SELECT 3\gSELECT 4;
+SELECT '\g', `\g`;
+\g

@@ -1,0 +1,7 @@
+SET sql_mode = 'NO_BACKSLASH_ESCAPES';
+SELECT 'a\';
+SELECT "b\";
+SET SESSION sql_mode = '';
+SELECT 'a\';b';
+/*!40101 SET SQL_MODE='ANSI,NO_BACKSLASH_ESCAPES' */;
+SELECT 'a\';

@@ -1,0 +1,10 @@
+DELIMITER ;;
+CREATE PROCEDURE p()
+BEGIN
+  -- a comment; '
+  # another; "
+  /* third; ` */
+  SELECT CASE WHEN 1 THEN 2 END;
+END ;;
+CREATE EVENT e ON SCHEDULE EVERY 1 DAY DO BEGIN DELETE FROM t; END ;;
+DELIMITER ;

@@ -1,0 +1,16 @@
+/*M!999999\- enable the sandbox mode */ 
+-- MariaDB dump 10.19
+/*!40101 SET @OLD_CHARACTER_SET_CLIENT=@@CHARACTER_SET_CLIENT */;
+DROP TABLE IF EXISTS `t`;
+/*!40101 SET character_set_client = utf8 */;
+CREATE TABLE `t` (
+  `a` int(11) DEFAULT NULL COMMENT 'a;b'
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+LOCK TABLES `t` WRITE;
+/*!40000 ALTER TABLE `t` DISABLE KEYS */;
+INSERT INTO `t` VALUES
+(1),
+(2);
+/*!40000 ALTER TABLE `t` ENABLE KEYS */;
+UNLOCK TABLES;
+-- Dump completed

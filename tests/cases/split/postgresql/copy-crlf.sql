@@ -1,0 +1,6 @@
+CREATE TABLE t (a text);
+COPY t FROM stdin;
+1
+2;
+\.
+SELECT 1;

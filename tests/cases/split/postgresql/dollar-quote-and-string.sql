@@ -1,0 +1,2 @@
+SELECT $$a$$E'\';';
+SELECT 2;

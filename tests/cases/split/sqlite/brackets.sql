@@ -1,0 +1,3 @@
+SELECT [a;b], [c'd"], [e]]; SELECT [f
+;]; SELECT '[';
+SELECT `x;`, `y``;`;

@@ -1,0 +1,3 @@
+SELECT $$;$$;
+SELECT $a, a$b$;
+SELECT $x$;
