@@ -102,10 +102,7 @@ fn failure_of(error: &sql_batcher::Error) -> Failure {
     }
 }
 
-fn chunks<'a>(
-    input: &'a [u8],
-    cuts: impl IntoIterator<Item = usize>,
-) -> impl Iterator<Item = &'a [u8]> {
+fn chunks(input: &[u8], cuts: impl IntoIterator<Item = usize>) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     let ends = cuts.into_iter().chain([input.len()]);
     ends.map(move |end| &input[std::mem::replace(&mut start, end)..end])
