@@ -42,8 +42,8 @@ pub(crate) enum CommentRule {
     Flat,
     /// A comment, with an end of its own.
     Nested,
-    /// As `/*!` it has an end of its own, so that a dump can be commented out; else its two bytes
-    /// go together.
+    /// As `/*!` it has an end of its own in the same line, so that a dump can be commented out;
+    /// else its two bytes go together.
     Executable,
 }
 
@@ -77,7 +77,8 @@ pub(crate) enum CommandRule {
 #[derive(Debug)]
 pub(crate) struct Rules {
     pub(crate) quotes: &'static [Quote],
-    /// `E'…'` has backslash escapes.
+    /// `E'…'` has backslash escapes; `U&'…'`, `B'…'` and `X'…'` have none, whatever the session
+    /// says of others.
     pub(crate) escape_strings: bool,
     /// `$tag$…$tag$`.
     pub(crate) dollar_quotes: bool,

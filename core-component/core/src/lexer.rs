@@ -8,7 +8,7 @@
 //! Cost: one table look-up a byte outside quotes and comments, `memchr` inside them, no allocation
 //! but for the tag of a dollar quote.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memchr3};
 
 use crate::classes::{Class, classes};
 use crate::dialect::{CommentRule, Quote, Rules};
@@ -133,7 +133,8 @@ pub(crate) struct Lexer {
     continuation: Continuation,
     /// Where the quote or comment was opened that was read last.
     opened_at: Option<usize>,
-    /// Where the quote that was read last ended: one that opens there goes on with it.
+    /// The quote that was read last, and where it ended: one that opens there goes on with it.
+    closed: Quoted,
     closed_at: usize,
     /// Where the line comment ended that was read last.
     comment_end: usize,
@@ -153,6 +154,7 @@ impl Lexer {
             in_executable: false,
             continuation: Continuation::No,
             opened_at: None,
+            closed: Quoted { close: 0, backslash: false, escape_string: false },
             closed_at: 0,
             comment_end: 0,
             backslash: None,
@@ -192,6 +194,8 @@ impl Lexer {
         self.depth = 0;
         self.in_executable = false;
         self.continuation = Continuation::No;
+        self.closed.close = 0;
+        self.closed_at = 0;
     }
 
     /// The caller dropped so many bytes from the front of the window.
@@ -323,19 +327,20 @@ impl Lexer {
         let Some(quote) = self.rules.quotes.iter().find(|quote| quote.open == byte) else {
             return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
         };
-        let escape_string = byte == b'\''
-            && self.rules.escape_strings
-            && (matches!(continuation, Continuation::JustClosed | Continuation::NextLine)
-                || self.after_escape_prefix(text, at, context.floor));
+        if at == self.closed_at && self.closed.close == byte {
+            self.mode = Mode::Quote(self.closed);
+            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
+        }
+        let prefix = self.string_prefix(text, at, context.floor);
+        let escape_string =
+            prefix == Some(b'e') || (byte == b'\'' && continuation == Continuation::NextLine);
+        let plain = matches!(prefix, Some(b'u' | b'b' | b'x'));
         self.mode = Mode::Quote(Quoted {
             close: quote.close,
-            backslash: escape_string || self.escapes(*quote),
+            backslash: escape_string || (!plain && self.escapes(*quote)),
             escape_string,
         });
-        let goes_on = at > 0 && at == self.closed_at && text[at - 1] == byte;
-        if !goes_on {
-            self.opened_at = Some(at);
-        }
+        self.opened_at = Some(at);
         found(Lexeme::Symbol { start: at, end: at + 1 }, context)
     }
 
@@ -346,10 +351,18 @@ impl Lexer {
         }
     }
 
-    fn after_escape_prefix(&self, text: &[u8], at: usize, floor: usize) -> bool {
-        at > floor
-            && matches!(text[at - 1], b'e' | b'E')
-            && (at - 1 == floor || at - 1 == self.closed_at || !is_word(text[at - 2]))
+    /// The letter that says what the string is whose quote is at `at`, in lower case.
+    fn string_prefix(&self, text: &[u8], at: usize, floor: usize) -> Option<u8> {
+        if !self.rules.escape_strings || text[at] != b'\'' {
+            return None;
+        }
+        let (before, letter) = match text.get(floor.max(self.closed_at)..at)? {
+            [before @ .., letter @ (b'u' | b'U'), b'&'] => (before, letter),
+            [before @ .., letter @ (b'e' | b'E' | b'b' | b'B' | b'x' | b'X')] => (before, letter),
+            _ => return None,
+        };
+        let in_word = before.last().is_some_and(|byte| is_word(*byte));
+        (!in_word).then_some(letter.to_ascii_lowercase())
     }
 
     fn word(&self, text: &[u8], start: usize, ended: bool) -> Step {
@@ -473,6 +486,7 @@ impl Lexer {
             at += skipped;
             if text[at] == quoted.close {
                 self.mode = Mode::Plain;
+                self.closed = quoted;
                 self.closed_at = at + 1;
                 if quoted.escape_string {
                     self.continuation = Continuation::JustClosed;
@@ -506,6 +520,7 @@ impl Lexer {
             let rest = text.get(at..).unwrap_or_default();
             let next = match self.rules.comments {
                 CommentRule::Flat => memchr(b'*', rest),
+                CommentRule::Executable if depth > 1 => memchr3(b'*', b'/', b'\n', rest),
                 CommentRule::Nested | CommentRule::Executable => memchr2(b'*', b'/', rest),
             };
             let stop = next.map_or(text.len(), |skipped| at + skipped);
@@ -526,8 +541,12 @@ impl Lexer {
                     depth = 2;
                     3
                 }
+                ([b'\n', ..], _) => {
+                    depth = 1;
+                    1
+                }
                 ([b'/', b'*', _, ..], CommentRule::Executable) => 2,
-                ([_] | [b'/', b'*'], _) | ([], _) => {
+                ([] | [_] | [b'/', b'*'], _) => {
                     self.mode = Mode::BlockComment { depth };
                     return Step::More(stop);
                 }
@@ -549,6 +568,7 @@ impl Lexer {
             if rest.starts_with(tag) {
                 let end = at + tag.len();
                 self.mode = Mode::Plain;
+                self.closed.close = 0;
                 self.closed_at = end;
                 return Step::On(end);
             }

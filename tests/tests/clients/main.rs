@@ -29,12 +29,22 @@ struct Comparison<'a> {
     explained: &'a [Explained],
     scripts: usize,
     statements: usize,
+    /// Scripts that the splitter refuses to read to their end.
+    refused: Vec<String>,
     wrong: Vec<String>,
 }
 
 impl<'a> Comparison<'a> {
     fn new(dialect: Dialect, normal: fn(&[u8]) -> Vec<u8>, explained: &'a [Explained]) -> Self {
-        Self { dialect, normal, explained, scripts: 0, statements: 0, wrong: Vec::new() }
+        Self {
+            dialect,
+            normal,
+            explained,
+            scripts: 0,
+            statements: 0,
+            refused: Vec::new(),
+            wrong: Vec::new(),
+        }
     }
 
     fn compare(&mut self, name: &str, script: &[u8], client: Client<'_>) {
@@ -50,6 +60,9 @@ impl<'a> Comparison<'a> {
             (Some(_), Some((_, reason))) => println!("{name}: differs, because {reason}"),
             (None, None) => {}
         }
+        if let Some(failure) = &found.failure {
+            self.refused.push(format!("{name}: {}", failure.message));
+        }
         self.scripts += 1;
         self.statements += ours.len();
     }
@@ -60,6 +73,8 @@ impl<'a> Comparison<'a> {
 
     fn finish(self) {
         println!("{} scripts, {} statements compared", self.scripts, self.statements);
+        println!("{} of them up to where they are refused:", self.refused.len());
+        self.refused.iter().for_each(|refused| println!("  {refused}"));
         assert!(self.scripts > 0, "there is nothing to compare");
         assert!(self.wrong.is_empty(), "{}", self.wrong.join("\n\n"));
     }
@@ -129,14 +144,5 @@ impl Drop for File {
     fn drop(&mut self) {
         // Nothing depends on it.
         fs::remove_file(&self.0).ok();
-    }
-}
-
-/// Tells the one who runs all tests that this one had no server.
-fn note_skipped(test: &str) {
-    use std::io::Write as _;
-    if let Some(list) = env::var_os("SQL_BATCHER_TEST_SKIPPED") {
-        let file = fs::OpenOptions::new().append(true).create(true).open(list);
-        file.and_then(|mut file| writeln!(file, "{test}")).expect("the list can be written");
     }
 }
