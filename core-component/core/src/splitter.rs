@@ -445,9 +445,10 @@ fn open_thing(unclosed: Unclosed) -> Option<(Option<usize>, &'static str)> {
     }
 }
 
-/// `… FROM STDIN …`
+/// `… FROM STDIN …`; the server takes `STDOUT` for the same there.
 fn reads_stdin(words: &[&[u8]]) -> bool {
+    let is = |word: &[u8], name: &str| word.eq_ignore_ascii_case(name.as_bytes());
     words
         .windows(2)
-        .any(|pair| pair[0].eq_ignore_ascii_case(b"from") && pair[1].eq_ignore_ascii_case(b"stdin"))
+        .any(|pair| is(pair[0], "from") && (is(pair[1], "stdin") || is(pair[1], "stdout")))
 }

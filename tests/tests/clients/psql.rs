@@ -66,8 +66,9 @@ fn regression_scripts_are_split_as_psql_splits_them() {
     comparison.finish();
 }
 
-/// A script without the commands of psql, and how many there were. A line that begins with one goes;
-/// one that stands in place of a semicolon becomes one, and so does `\\;`.
+/// A script without the commands of psql, and how many there were. A line that begins with one goes,
+/// but for `\copy … from stdin`, which becomes a `COPY`; one that stands in place of a semicolon
+/// becomes one, and so does `\;`.
 fn without_commands(script: &[u8]) -> (Vec<u8>, usize) {
     let mut out = Vec::with_capacity(script.len());
     let mut removed = 0;
@@ -75,6 +76,10 @@ fn without_commands(script: &[u8]) -> (Vec<u8>, usize) {
         let is_end_of_data = line.trim_ascii_end() == b"\\.";
         if line.trim_ascii_start().starts_with(b"\\") && !is_end_of_data {
             removed += 1;
+            if memmem(line, b"from stdin").is_some() {
+                out.extend_from_slice(line.trim_ascii()[1..].trim_ascii());
+                out.extend_from_slice(b";\n");
+            }
             continue;
         }
         let command = [&b"\\g"[..], b"\\crosstabview", b"\\watch", b"\\bind"]
@@ -83,7 +88,7 @@ fn without_commands(script: &[u8]) -> (Vec<u8>, usize) {
             .filter(|at| at.checked_sub(1).is_none_or(|before| line[before] != b'\\'))
             .min();
         match command {
-            Some(at) if quotes(&line[..at]) % 2 == 0 => {
+            Some(at) if quotes(&line[..at]).is_multiple_of(2) => {
                 out.extend_from_slice(&line[..at]);
                 out.extend_from_slice(b";\n");
                 removed += 1;

@@ -1,6 +1,7 @@
 SELECT 'a\';
 SET standard_conforming_strings = off;
 SELECT 'a\';b', "\";
+SELECT U&'a\', u&'it''s\', B'\', X'\', 'it''s\'; ';
 SET standard_conforming_strings TO 'on';
 SELECT 'a\';
 SET standard_conforming_strings TO false;
