@@ -69,7 +69,7 @@ pub enum Event {
         /// Number of the session.
         session: u32,
     },
-    /// [`Cancel::cancel`].
+    /// [`Cancel::cancel`](crate::Cancel::cancel).
     Cancelled {
         /// Number of the session.
         session: u32,
