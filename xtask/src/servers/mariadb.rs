@@ -1,5 +1,6 @@
 //! A MariaDB server of our own.
 
+use std::env;
 use std::fs;
 use std::io::{self, Read};
 use std::net::TcpStream;
@@ -16,6 +17,9 @@ use super::{MYSQL_URL, Variables, is_root, start_on_free_port};
 const SOCKET: &str = "SQL_BATCHER_TEST_MYSQL_SOCKET";
 /// The variable with the file of the general log, which a test turns on and off.
 const GENERAL_LOG: &str = "SQL_BATCHER_TEST_MYSQL_GENERAL_LOG";
+/// Scripts of the server's own, to compare how they are split; where its packages put them.
+const SCRIPTS: &str = "SQL_BATCHER_TEST_MYSQL_SCRIPTS";
+const SCRIPTS_FOLDER: &str = "/usr/share/mysql";
 
 /// What the server does before it lets anybody in. Without name resolution, `localhost` is the
 /// socket only, and an anonymous user would come before the users that tests make.
@@ -76,8 +80,11 @@ pub(super) fn start(folder: &Path, programs: &Programs) -> Result<(Running, Vari
     };
     let (server, port) = start_on_free_port(launch, answers)?;
     let url = format!("mysql://root@127.0.0.1:{port}/test");
-    let variables =
+    let mut variables =
         vec![(MYSQL_URL, url.into()), (SOCKET, socket.into()), (GENERAL_LOG, general_log.into())];
+    if env::var_os(SCRIPTS).is_none() && Path::new(SCRIPTS_FOLDER).is_dir() {
+        variables.push((SCRIPTS, SCRIPTS_FOLDER.into()));
+    }
     Ok((server, variables))
 }
 
