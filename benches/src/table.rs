@@ -29,8 +29,8 @@ pub struct Row {
     pub unit: &'static str,
     /// The value as a multiple of others of the same run.
     pub ratios: Vec<Ratio>,
-    /// What it should be, in words.
-    pub goal: Option<&'static str>,
+    /// What else there is to say, such as what the value should be.
+    pub notes: Vec<String>,
 }
 
 /// How many times another result a result is.
@@ -45,7 +45,7 @@ pub struct Ratio {
 impl Row {
     /// A result by itself.
     pub fn new(what: impl Into<String>, value: f64, unit: &'static str) -> Self {
-        Self { what: what.into(), value, unit, ratios: Vec::new(), goal: None }
+        Self { what: what.into(), value, unit, ratios: Vec::new(), notes: Vec::new() }
     }
 
     /// Also as a multiple of another result of the same unit, which is called `of` here.
@@ -55,17 +55,17 @@ impl Row {
         self
     }
 
-    /// With what it should be, in words.
+    /// With something else to say.
     #[must_use]
-    pub fn with_goal(mut self, goal: &'static str) -> Self {
-        self.goal = Some(goal);
+    pub fn with_note(mut self, note: impl Into<String>) -> Self {
+        self.notes.push(note.into());
         self
     }
 
     fn remarks(&self) -> String {
         let ratio = |ratio: &Ratio| format!("{} × {}", rounded(ratio.times), ratio.of);
-        let goal = self.goal.map(|goal| format!("goal: {goal}"));
-        self.ratios.iter().map(ratio).chain(goal).collect::<Vec<_>>().join(", ")
+        let notes = self.notes.iter().cloned();
+        self.ratios.iter().map(ratio).chain(notes).collect::<Vec<_>>().join(", ")
     }
 }
 
@@ -81,6 +81,12 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Whether it has no result.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Says, at once and at the end, that something could not be measured.
     pub fn leave_out(&mut self, why: impl Into<String>) {
         let why = why.into();
@@ -91,8 +97,7 @@ impl Table {
     /// As Markdown.
     #[must_use]
     pub fn markdown(&self) -> String {
-        let mut text =
-            format!("| {} | median | ratios of the same run |\n|---|---:|---|\n", self.name);
+        let mut text = format!("| {} | median | of the same run |\n|---|---:|---|\n", self.name);
         for row in &self.rows {
             let value = rounded(row.value);
             // A `String` takes whatever is written.
@@ -130,7 +135,8 @@ pub fn target(temporary: &str) -> PathBuf {
 }
 
 /// Three digits that count, and all before the point.
-fn rounded(value: f64) -> String {
+#[must_use]
+pub fn rounded(value: f64) -> String {
     match value.abs() {
         least if least >= 100.0 => format!("{value:.0}"),
         least if least >= 10.0 => format!("{value:.1}"),

@@ -40,25 +40,45 @@ pub(crate) struct Classified {
 
 struct Pattern(&'static str, Kind, bool, Effect);
 
-/// The kinds that nothing but the first word decides, and that are never alone.
-pub(crate) fn plain_kind(word: &[u8]) -> Option<Kind> {
-    const PLAIN: [(&str, Kind); 6] = [
-        ("INSERT", Kind::Insert),
-        ("UPDATE", Kind::Update),
-        ("DELETE", Kind::Delete),
-        ("REPLACE", Kind::Replace),
-        ("SELECT", Kind::Select),
-        ("MERGE", Kind::Merge),
-    ];
-    PLAIN.iter().find(|(name, _)| word.eq_ignore_ascii_case(name.as_bytes())).map(|(_, kind)| *kind)
+/// The first words that alone decide what a statement is.
+const PLAIN: [(&str, Kind); 6] = [
+    ("INSERT", Kind::Insert),
+    ("UPDATE", Kind::Update),
+    ("DELETE", Kind::Delete),
+    ("REPLACE", Kind::Replace),
+    ("SELECT", Kind::Select),
+    ("MERGE", Kind::Merge),
+];
+
+/// What a statement is, where its first word decides that.
+pub(crate) fn plain_class(word: &[u8]) -> Option<Classified> {
+    PLAIN.iter().find(|(name, _)| is(word, name)).map(|(_, kind)| joins(*kind))
+}
+
+/// As [`plain_class`], for a text that begins with the word and a space; and where the word ends.
+pub(crate) fn plain_start(text: &[u8]) -> Option<(Classified, usize)> {
+    let start = text.first_chunk()?;
+    // Takes the case off letters, and turns a space into NUL.
+    let upper = u64::from_le_bytes(*start) & u64::from_le_bytes([0xdf; 8]);
+    let fits = |(name, _): &&(&str, Kind)| {
+        let name = name.as_bytes();
+        let mut bytes = [0; 8];
+        bytes[..name.len()].copy_from_slice(name);
+        let others = 8 * (7 - name.len());
+        upper << others == u64::from_le_bytes(bytes) << others && start[name.len()] == b' '
+    };
+    PLAIN.iter().find(fits).map(|(name, kind)| (joins(*kind), name.len()))
+}
+
+fn joins(kind: Kind) -> Classified {
+    Classified { kind, alone: false, effect: Effect::None }
 }
 
 /// Classifies by the first words, which are at most [`MAX_WORDS`].
 pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
-    let joins = |kind| Classified { kind, alone: false, effect: Effect::None };
     let Some(first) = words.first() else { return joins(Kind::Other) };
-    if let Some(kind) = plain_kind(first) {
-        return joins(kind);
+    if let Some(class) = plain_class(first) {
+        return class;
     }
     let (own, others_alone) = match dialect {
         Dialect::Generic => (GENERIC, false),

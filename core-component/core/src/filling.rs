@@ -1,11 +1,16 @@
 //! The batch that is being filled, and its exact size.
 
+use std::ops::Range;
+
 use crate::account::Weight;
+use crate::collected::Collected;
 use crate::splitter::Statement;
 use crate::types::{Batch, Body, CopyPart, Kind, Position, Scope, SealReason};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
+/// The most bytes of a body that room is made for in advance.
+const MOST_EXPECTED_BYTES: usize = 1 << 20;
 
 /// A batch that was closed, and what it stands for.
 #[derive(Debug)]
@@ -19,7 +24,7 @@ pub(crate) struct Sealed {
 /// Statements collected for one request.
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
-    body: Vec<u8>,
+    body: Collected,
     ends: Vec<u32>,
     offsets: Vec<u64>,
     lines: Vec<u32>,
@@ -37,34 +42,40 @@ pub(crate) struct Filling {
 
 /// A statement as it will stand in a body.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Piece<'a> {
-    text: &'a [u8],
+pub(crate) struct Piece {
+    /// Where its text starts in the window.
+    start: usize,
+    /// Where its text ends; its terminator and the newline behind it belong to it if the body has
+    /// them, too.
+    end: usize,
     length: u32,
     tail: &'static [u8],
 }
 
-impl<'a> Piece<'a> {
+impl Piece {
     /// The statement with a terminator that the database itself knows: what stands in the input
     /// where that is a semicolon.
-    pub(crate) fn new(window: &'a [u8], statement: &Statement) -> Self {
-        let text = &window[statement.start..statement.end];
-        let own = &window[statement.end..statement.after];
-        let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
-        if own == SEPARATOR {
-            return Self { text: &window[statement.start..statement.after], length, tail: b"\n" };
-        }
-        let tail: &[u8] = if statement.ends_in_comment { b"\n;\n" } else { b";\n" };
-        Self { text, length, tail }
+    pub(crate) fn new(window: &[u8], statement: &Statement) -> Self {
+        let &Statement { start, end, after, .. } = statement;
+        let length = u32::try_from(end - start).unwrap_or(u32::MAX);
+        let (end, tail): (_, &[u8]) = if window[end..after] != *SEPARATOR {
+            (end, if statement.ends_in_comment { b"\n;\n" } else { b";\n" })
+        } else if window.get(after) == Some(&b'\n') {
+            (after + 1, b"")
+        } else {
+            (after, b"\n")
+        };
+        Self { start, end, length, tail }
     }
 
     /// Bytes that it takes in a body, without the newline that parts it from the next.
     pub(crate) fn bytes(&self) -> u64 {
-        (self.text.len() + self.tail.len() - 1) as u64
+        (self.end - self.start + self.tail.len() - 1) as u64
     }
 
-    /// Its text and, perhaps, its terminator.
-    pub(crate) fn text(&self) -> &'a [u8] {
-        self.text
+    /// Its text and, perhaps, its terminator and the newline behind it.
+    pub(crate) fn text<'a>(&self, window: &'a [u8]) -> &'a [u8] {
+        &window[self.start..self.end]
     }
 }
 
@@ -99,13 +110,17 @@ impl Filling {
         self.opened_ms = now_ms;
     }
 
-    /// Adds a statement. The caller has checked that it fits, and that bodies stay below 4 GiB.
-    pub(crate) fn add(&mut self, piece: Piece<'_>, at: Position, kind: Kind, rows: u32) {
+    /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
+    /// below 4 GiB.
+    pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
+        let (kind, rows) = class;
         if self.ends.is_empty() {
             self.first_statement = at.statement;
         }
-        self.body.extend_from_slice(piece.text);
-        self.body.extend_from_slice(piece.tail);
+        self.body.take(window, piece.start..piece.end);
+        if !piece.tail.is_empty() {
+            self.body.append(window, piece.tail);
+        }
         self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
         self.offsets.push(at.offset);
         self.lines.push(at.line);
@@ -132,21 +147,44 @@ impl Filling {
 
     /// The newline behind the last statement, which parts it from nothing.
     fn drop_last_newline(&mut self) {
-        if let Some(end) = self.ends.last_mut()
-            && self.body.pop().is_some()
-        {
+        if let Some(end) = self.ends.last_mut() {
+            self.body.pop();
             *end -= 1;
         }
     }
 
-    /// Adds data of a `COPY`.
-    pub(crate) fn add_data(&mut self, data: &[u8]) {
-        self.body.extend_from_slice(data);
+    /// Adds data of a `COPY`, which is a piece of the window.
+    pub(crate) fn add_data(&mut self, window: &[u8], data: Range<usize>) {
+        self.body.take(window, data);
+    }
+
+    /// Needs nothing of the window any more.
+    pub(crate) fn copy(&mut self, window: &[u8]) {
+        self.body.copy(window);
+    }
+
+    /// Makes room for a batch like the last one: its lists need not grow step by step.
+    fn expect_as_much(&mut self, last: &Self) {
+        let a_little_more = |count: usize| count + count / 16;
+        let statements = a_little_more(last.ends.len());
+        self.body.reserve(a_little_more(last.body.len().min(MOST_EXPECTED_BYTES)));
+        self.ends.reserve(statements);
+        self.offsets.reserve(statements);
+        self.lines.reserve(statements);
+        self.columns.reserve(statements);
+        self.lengths.reserve(statements);
+        self.kinds.reserve(statements);
     }
 
     /// Closes the batch and starts an empty one. `last`: for a `COPY`, whether this is the end of
     /// its data; otherwise true.
-    pub(crate) fn seal(&mut self, id: u64, reason: SealReason, last: bool) -> Sealed {
+    pub(crate) fn seal(
+        &mut self,
+        window: &[u8],
+        id: u64,
+        reason: SealReason,
+        last: bool,
+    ) -> Sealed {
         let mut filled = std::mem::take(self);
         if filled.copy.is_none() {
             filled.drop_last_newline();
@@ -171,10 +209,13 @@ impl Filling {
             ends_transaction: filled.ends_transaction,
             partial: in_parts && !last,
         };
+        if reason == SealReason::Bytes && copy.is_none() {
+            self.expect_as_much(&filled);
+        }
         let batch = Batch {
             id,
             first_statement: filled.first_statement,
-            body: Body::new(filled.body),
+            body: Body::new(filled.body.into_bytes(window)),
             ends: filled.ends,
             offsets: filled.offsets,
             lines: filled.lines,

@@ -2,10 +2,12 @@
 
 use std::collections::VecDeque;
 
+use memchr::memchr;
+
 use crate::classify::Effect;
 use crate::copy::CopyData;
 use crate::filling::Piece;
-use crate::position::Cursor;
+use crate::position::{Cursor, Tracker};
 use crate::session::Session;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Reason, Refusal, Statement};
@@ -29,11 +31,12 @@ struct Mark {
 /// Text that has not been read yet, or not to its end.
 #[derive(Debug)]
 pub(crate) struct Input {
-    buffer: Vec<u8>,
+    pub(crate) buffer: Vec<u8>,
     marks: VecDeque<Mark>,
-    /// The place of `buffer[cursor_at]`.
-    cursor: Cursor,
-    cursor_at: usize,
+    /// How far positions are counted.
+    tracker: Tracker,
+    /// Whether a NUL byte may stand in the buffer.
+    holds_nul: bool,
     at_start: bool,
     /// Where the comment begins whose beginning was dropped last.
     comment: Cursor,
@@ -46,8 +49,8 @@ impl Input {
         Self {
             buffer: Vec::new(),
             marks: VecDeque::new(),
-            cursor: Cursor::new(),
-            cursor_at: 0,
+            tracker: Tracker::new(),
+            holds_nul: false,
             at_start: true,
             comment: Cursor::new(),
             data: None,
@@ -55,11 +58,16 @@ impl Input {
     }
 
     pub(crate) fn push(&mut self, chunk: Vec<u8>) {
-        if self.buffer.is_empty() {
+        let length = self.buffer.len();
+        let holds_nul = memchr(0, &chunk).is_some();
+        if length == 0 {
             self.buffer = chunk;
+            self.holds_nul = holds_nul;
         } else {
             self.buffer.extend_from_slice(&chunk);
+            self.holds_nul |= holds_nul;
         }
+        self.tracker.grow(&self.buffer, length);
     }
 
     pub(crate) fn end(&mut self) {
@@ -74,14 +82,13 @@ impl Input {
         *self = Self::new();
     }
 
-    /// The place of a byte of the buffer that is not behind the cursor.
+    /// The place of a byte of the buffer that is not behind the tracker.
     fn place(&self, at: usize) -> Cursor {
-        self.cursor.after(self.buffer.get(self.cursor_at..at).unwrap_or_default())
+        self.tracker.ahead(&self.buffer, at)
     }
 
-    fn move_cursor(&mut self, at: usize) {
-        self.cursor = self.place(at);
-        self.cursor_at = self.cursor_at.max(at);
+    fn move_to(&mut self, at: usize) {
+        self.tracker.move_to(&self.buffer, at);
     }
 }
 
@@ -118,8 +125,8 @@ impl Session {
                 true
             }
             Item::PassedOver { start } => {
-                self.input.move_cursor(start);
-                let position = self.position(self.input.cursor);
+                self.input.move_to(start);
+                let position = self.position(self.input.tracker.place);
                 host.emit(Event::CommandPassedOver(position));
                 true
             }
@@ -142,9 +149,10 @@ impl Session {
         if let Some(start) = self.splitter.comment_before(keep) {
             self.input.comment = self.input.place(start);
         }
-        self.input.move_cursor(keep);
+        self.filling.copy(&self.input.buffer);
+        self.input.move_to(keep);
         self.input.buffer.drain(..keep);
-        self.input.cursor_at -= keep;
+        self.input.tracker.shift(keep);
         self.splitter.shift(keep);
         for mark in &mut self.input.marks {
             mark.at -= keep;
@@ -159,11 +167,11 @@ impl Session {
     fn reach(&mut self, host: &mut impl Host, mark: Mark) -> bool {
         self.input.marks.pop_front();
         if mark.input_ends {
-            self.input.move_cursor(mark.at);
-            self.input.cursor = self.input.cursor.new_input();
+            self.input.move_to(mark.at);
+            self.input.tracker.place = self.input.tracker.place.new_input();
             self.input.at_start = true;
             self.splitter.end_input(mark.at);
-            self.account.read(self.input.cursor.offset);
+            self.account.read(self.input.tracker.place.offset);
         }
         let last = self.input.marks.is_empty() && self.is_finishing();
         if last {
@@ -184,9 +192,8 @@ impl Session {
         self.input.at_start = false;
         if text.starts_with(BYTE_ORDER_MARK) {
             let length = BYTE_ORDER_MARK.len();
-            self.input.move_cursor(start);
-            self.input.cursor.offset += length as u64;
-            self.input.cursor_at += length;
+            self.input.move_to(start);
+            self.input.tracker.pass_over(length);
             self.splitter.end_input(start + length);
         }
         true
@@ -202,21 +209,19 @@ impl Session {
     }
 
     fn take_statement(&mut self, host: &mut impl Host, statement: &Statement) {
-        self.input.move_cursor(statement.start);
-        let position = self.position(self.input.cursor);
+        self.input.move_to(statement.start);
+        let position = self.position(self.input.tracker.place);
         let read = (statement.after - statement.start) as u64;
-        self.account.found(self.input.cursor.offset + read);
-        let buffer = std::mem::take(&mut self.input.buffer);
-        let piece = Piece::new(&buffer, statement);
+        self.account.found(position.offset + read);
+        let piece = Piece::new(&self.input.buffer, statement);
         self.take_piece(host, statement, piece, position);
-        self.input.buffer = buffer;
     }
 
     fn take_piece(
         &mut self,
         host: &mut impl Host,
         statement: &Statement,
-        piece: Piece<'_>,
+        piece: Piece,
         position: Position,
     ) {
         if let Some(failure) = self.refusal_of(piece, position) {
@@ -226,8 +231,9 @@ impl Session {
             Ok(placement) => placement,
             Err(failure) => return self.refuse(host, failure),
         };
-        if let Some(escapes) =
-            backslash_setting(self.options.dialect, &statement.class, piece.text())
+        if statement.class.kind == Kind::Set
+            && let Some(escapes) =
+                backslash_setting(self.options.dialect, piece.text(&self.input.buffer))
         {
             self.splitter.set_backslash(escapes);
         }
@@ -239,7 +245,12 @@ impl Session {
         if self.filling.is_empty() {
             self.filling.open(placement.scope, self.now_ms);
         }
-        self.filling.add(piece, position, statement.class.kind, statement.rows);
+        self.filling.add(
+            &self.input.buffer,
+            piece,
+            position,
+            (statement.class.kind, statement.rows),
+        );
         if placement.ends_transaction {
             self.filling.ends_transaction();
         }
@@ -253,7 +264,7 @@ impl Session {
     }
 
     /// Why a statement cannot be sent at all.
-    fn refusal_of(&self, piece: Piece<'_>, position: Position) -> Option<Failure> {
+    fn refusal_of(&self, piece: Piece, position: Position) -> Option<Failure> {
         let limit = self.options.limits.max_batch_bytes;
         let allowed = match self.options.oversized {
             Oversized::Refuse => limit,
@@ -266,7 +277,10 @@ impl Session {
             );
             return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
         }
-        if !self.options.dialect.rules().nul && memchr::memchr(0, piece.text()).is_some() {
+        if self.input.holds_nul
+            && !self.options.dialect.rules().nul
+            && memchr(0, piece.text(&self.input.buffer)).is_some()
+        {
             let message = "statement holds a NUL byte, which the database's protocol cannot carry";
             return Some(Failure::new(FailureKind::InvalidQuery, message).at(position));
         }
@@ -274,7 +288,7 @@ impl Session {
     }
 
     /// Which limit the next statement would exceed.
-    fn overflow(&self, statement: &Statement, piece: Piece<'_>) -> Option<SealReason> {
+    fn overflow(&self, statement: &Statement, piece: Piece) -> Option<SealReason> {
         let limits = &self.options.limits;
         if self.filling.is_empty() {
             return None;
@@ -289,7 +303,7 @@ impl Session {
     fn place(
         &mut self,
         statement: &Statement,
-        piece: Piece<'_>,
+        piece: Piece,
         position: Position,
     ) -> Result<Placement, Failure> {
         let class = &statement.class;
@@ -302,7 +316,7 @@ impl Session {
             let alone = oversized || statement.copy;
             return Ok(Placement::new(Scope::Scripted, alone, SealReason::Alone));
         }
-        let step = self.script.step(class.effect, piece.text(), position);
+        let step = self.script.step(class.effect, piece.text(&self.input.buffer), position);
         if step.inside {
             let quiet = matches!(
                 class.kind,
@@ -371,7 +385,7 @@ impl Session {
         let room =
             usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
         let end = data.end.min(data.start.saturating_add(room));
-        self.filling.add_data(&self.input.buffer[data.start..end]);
+        self.filling.add_data(&self.input.buffer, data.start..end);
         data.start = end;
         if data.start < data.end {
             self.input.data = Some(data);

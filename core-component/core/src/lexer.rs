@@ -5,13 +5,14 @@
 //! the answer is [`Lexeme::More`], and the caller comes back with a longer window. So cutting the
 //! input anywhere gives the same lexemes.
 //!
-//! Cost: one table look-up a byte outside quotes and comments, `memchr` inside them, no allocation
-//! but for the tag of a dollar quote.
+//! Cost: outside quotes and comments one table look-up a byte while all lexemes are wanted, after
+//! that 64 bytes at a time; `memchr` inside them; no allocation but for the first dollar quotes.
 
 use memchr::{memchr, memchr2, memchr3};
 
 use crate::classes::{Class, classes};
 use crate::dialect::{CommentRule, Quote, Rules};
+use crate::scan::{Ahead, Scan, block_end};
 
 /// The longest tag of a dollar quote, in bytes.
 const MAX_TAG_BYTES: usize = 1024;
@@ -89,13 +90,16 @@ pub(crate) enum Unclosed {
     LineComment,
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Mode {
     Plain,
     Quote(Quoted),
     LineComment,
-    BlockComment { depth: u32 },
-    Dollar { tag: Vec<u8> },
+    BlockComment {
+        depth: u32,
+    },
+    /// Up to the tag that opened it.
+    Dollar,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -126,7 +130,11 @@ enum Step {
 pub(crate) struct Lexer {
     rules: &'static Rules,
     classes: [Class; 256],
+    /// Finds whatever ends a run of bytes that mean nothing by themselves.
+    scan: Scan,
     mode: Mode,
+    /// The tag of the dollar quote that was opened last, with its dollars.
+    tag: Vec<u8>,
     delimiter: Vec<u8>,
     depth: u32,
     in_executable: bool,
@@ -148,7 +156,9 @@ impl Lexer {
         let mut lexer = Self {
             rules,
             classes: classes(rules, parentheses),
+            scan: Scan::new(Vec::new()),
             mode: Mode::Plain,
+            tag: Vec::new(),
             delimiter: Vec::new(),
             depth: 0,
             in_executable: false,
@@ -172,6 +182,18 @@ impl Lexer {
             let class = &mut self.classes[usize::from(first)];
             *class = (*class).max(Class::Delimiter);
         }
+        self.scan = Scan::new(self.bytes_that_count());
+    }
+
+    /// Those that the lexer stops at where only [`Detail::Bulk`] is wanted, and those that can end
+    /// a quote or take part in one.
+    fn bytes_that_count(&self) -> Vec<u8> {
+        let counts = |byte: &u8| {
+            self.classes[usize::from(*byte)] >= Class::Delimiter
+                || *byte == b'\\'
+                || self.rules.quotes.iter().any(|quote| quote.close == *byte)
+        };
+        (0..=u8::MAX).filter(counts).collect()
     }
 
     pub(crate) fn delimiter(&self) -> &[u8] {
@@ -200,6 +222,7 @@ impl Lexer {
 
     /// The caller dropped so many bytes from the front of the window.
     pub(crate) fn shift(&mut self, bytes: usize) {
+        self.scan.forget();
         self.opened_at = self.opened_at.and_then(|at| at.checked_sub(bytes));
         self.closed_at = self.closed_at.saturating_sub(bytes);
         self.comment_end = self.comment_end.saturating_sub(bytes);
@@ -215,7 +238,7 @@ impl Lexer {
         match self.mode {
             Mode::Plain => None,
             Mode::Quote(_) => Some(Unclosed::Quote(self.opened_at)),
-            Mode::Dollar { .. } => Some(Unclosed::DollarQuote(self.opened_at)),
+            Mode::Dollar => Some(Unclosed::DollarQuote(self.opened_at)),
             Mode::BlockComment { .. } => Some(Unclosed::Comment(self.opened_at)),
             Mode::LineComment => Some(Unclosed::LineComment),
         }
@@ -224,18 +247,12 @@ impl Lexer {
     /// The next lexeme of `text` from `at` on.
     pub(crate) fn next(&mut self, text: &[u8], mut at: usize, context: Context) -> Lexeme {
         loop {
-            let step = match &self.mode {
+            let step = match self.mode {
                 Mode::Plain => self.plain(text, at, context),
-                Mode::Quote(quoted) => {
-                    let quoted = *quoted;
-                    self.quoted(text, at, quoted)
-                }
+                Mode::Quote(quoted) => self.quoted(text, at, quoted),
                 Mode::LineComment => self.line_comment(text, at),
-                Mode::BlockComment { depth } => {
-                    let depth = *depth;
-                    self.block_comment(text, at, depth)
-                }
-                Mode::Dollar { .. } => self.dollar_quoted(text, at),
+                Mode::BlockComment { depth } => self.block_comment(text, at, depth),
+                Mode::Dollar => self.dollar_quoted(text, at),
             };
             match step {
                 Step::Found(lexeme) => return lexeme,
@@ -246,12 +263,15 @@ impl Lexer {
     }
 
     fn plain(&mut self, text: &[u8], from: usize, context: Context) -> Step {
-        let full = context.detail == Detail::Full || self.continuation != Continuation::No;
-        let least = if full { Class::Word } else { Class::Delimiter };
-        let at = self.skip(text, from, least);
-        if self.continuation != Continuation::No {
+        let at = if self.continuation != Continuation::No {
+            let at = self.skip(text, from, Class::Word);
             self.continue_string(&text[from..at]);
-        }
+            at
+        } else if context.detail == Detail::Full {
+            self.skip(text, from, Class::Word)
+        } else {
+            self.skip_in_bulk(text, from, context.floor)
+        };
         let Some(&byte) = text.get(at) else { return Step::More(at) };
         if Some(&byte) == self.delimiter.first()
             && let Some(step) = self.terminator(text, at, context.ended)
@@ -293,12 +313,74 @@ impl Lexer {
         }
     }
 
+    /// Where the next statement begins, if nothing but white space stands before it, in a script
+    /// whose delimiter is the usual one.
+    pub(crate) fn quick_start(&self, text: &[u8], at: usize) -> Option<usize> {
+        let usual = self.mode == Mode::Plain
+            && self.continuation == Continuation::No
+            && self.delimiter == b";";
+        let start = self.skip(text, at, Class::Word);
+        (usual && start < text.len()).then_some(start)
+    }
+
     /// The first byte from `at` on whose class is at least `least`.
     fn skip(&self, text: &[u8], at: usize, least: Class) -> usize {
         let rest = text.get(at..).unwrap_or_default();
         rest.iter()
             .position(|byte| self.classes[usize::from(*byte)] >= least)
             .map_or(text.len(), |skipped| at + skipped)
+    }
+
+    /// Skips what does not count where only [`Detail::Bulk`] is wanted: bytes that mean nothing by
+    /// themselves, parentheses, and quotes that end in the block they begin in.
+    fn skip_in_bulk(&mut self, text: &[u8], mut at: usize, floor: usize) -> usize {
+        while let Some(mut ahead) = self.scan.ahead(text, at) {
+            while let Some(stop) = ahead.next() {
+                let byte = text[stop];
+                if Some(&byte) == self.delimiter.first() {
+                    return stop;
+                }
+                match self.classes[usize::from(byte)] {
+                    Class::Open => self.depth = self.depth.saturating_add(1),
+                    Class::Close => self.depth = self.depth.saturating_sub(1),
+                    Class::Quote if self.string_prefix(text, stop, floor).is_none() => {
+                        let Some(rest) = self.short_quote(text, stop, ahead) else { return stop };
+                        ahead = rest;
+                    }
+                    Class::Space | Class::Word | Class::Symbol => {}
+                    _ => return stop,
+                }
+            }
+            at = block_end(at);
+        }
+        self.skip(text, at, Class::Delimiter)
+    }
+
+    /// Reads the quote at `start` if it is an ordinary one that ends at one of the bytes ahead,
+    /// without a backslash before that; gives what is ahead then.
+    fn short_quote(&mut self, text: &[u8], start: usize, mut ahead: Ahead) -> Option<Ahead> {
+        let open = text[start];
+        let goes_on = start == self.closed_at && self.closed.close == open;
+        let quoted = if goes_on {
+            self.closed
+        } else {
+            let quote = self.rules.quotes.iter().find(|quote| quote.open == open)?;
+            let backslash = self.escapes(*quote);
+            Quoted { close: quote.close, backslash, escape_string: false }
+        };
+        if quoted.escape_string {
+            return None;
+        }
+        let end = ahead.find(|stop| text[*stop] == quoted.close || text[*stop] == b'\\')?;
+        if text[end] != quoted.close {
+            return None;
+        }
+        if !goes_on {
+            self.opened_at = Some(start);
+        }
+        self.closed = quoted;
+        self.closed_at = end + 1;
+        Some(ahead)
     }
 
     fn continue_string(&mut self, space: &[u8]) {
@@ -313,9 +395,13 @@ impl Lexer {
         if self.rules.parentheses && self.depth > 0 {
             return None;
         }
+        // The first byte is one already.
+        let end = at + self.delimiter.len();
+        if self.delimiter.len() == 1 {
+            return Some(Step::Found(Lexeme::Terminator { start: at, end }));
+        }
         let rest = &text[at..];
         if rest.starts_with(&self.delimiter) {
-            let end = at + self.delimiter.len();
             return Some(Step::Found(Lexeme::Terminator { start: at, end }));
         }
         (!ended && self.delimiter.starts_with(rest)).then_some(Step::More(at))
@@ -374,7 +460,9 @@ impl Lexer {
                 || (byte == b'$' && (!self.rules.dollar_quotes || is_number(&text[start..at])))
                 || (Some(&byte) == delimiter && text[at..].starts_with(&self.delimiter))
         };
-        let end = (start + 1..longest).find(|at| ends(*at)).unwrap_or(longest);
+        // What is of this class ends no word: it is neither a dollar nor begins a delimiter.
+        let inside = |at: usize| self.classes[usize::from(text[at])] == Class::Word;
+        let end = (start + 1..longest).find(|at| !inside(*at) && ends(*at)).unwrap_or(longest);
         // What follows may be the rest of a delimiter that the word ends with.
         if text.len() - end < self.delimiter.len() && !ended {
             return Step::More(start);
@@ -462,7 +550,9 @@ impl Lexer {
         let length = name.iter().position(|byte| !is_word(*byte) || *byte == b'$');
         match length {
             Some(length) if name[length] == b'$' && !name[0].is_ascii_digit() => {
-                self.mode = Mode::Dollar { tag: text[at..=at + 1 + length].to_vec() };
+                self.mode = Mode::Dollar;
+                self.tag.clear();
+                self.tag.extend_from_slice(&text[at..=at + 1 + length]);
                 self.opened_at = Some(at);
                 found(Lexeme::Symbol { start: at, end: at + length + 2 }, context)
             }
@@ -476,14 +566,10 @@ impl Lexer {
     fn quoted(&mut self, text: &[u8], from: usize, quoted: Quoted) -> Step {
         let mut at = from;
         loop {
-            let rest = text.get(at..).unwrap_or_default();
-            let next = if quoted.backslash {
-                memchr2(quoted.close, b'\\', rest)
-            } else {
-                memchr(quoted.close, rest)
+            let Some(stop) = self.quote_stops(text, at, quoted) else {
+                return Step::More(text.len());
             };
-            let Some(skipped) = next else { return Step::More(text.len()) };
-            at += skipped;
+            at = stop;
             if text[at] == quoted.close {
                 self.mode = Mode::Plain;
                 self.closed = quoted;
@@ -498,6 +584,28 @@ impl Lexer {
             }
             at += 2;
         }
+    }
+
+    /// Where a quote ends or a backslash stands in it.
+    fn quote_stops(&self, text: &[u8], mut at: usize, quoted: Quoted) -> Option<usize> {
+        // Most are short: they end in the block that was looked at last.
+        if let Some(mut ahead) = self.scan.known(at) {
+            let stops = |stop: &usize| match text.get(*stop) {
+                Some(b'\\') => quoted.backslash,
+                byte => byte == Some(&quoted.close),
+            };
+            if let Some(stop) = ahead.find(stops) {
+                return Some(stop);
+            }
+            at = block_end(at);
+        }
+        let rest = text.get(at..)?;
+        let next = if quoted.backslash {
+            memchr2(quoted.close, b'\\', rest)
+        } else {
+            memchr(quoted.close, rest)
+        };
+        next.map(|skipped| at + skipped)
     }
 
     /// Up to the newline, which is left: it counts as white space.
@@ -557,7 +665,7 @@ impl Lexer {
     }
 
     fn dollar_quoted(&mut self, text: &[u8], from: usize) -> Step {
-        let Mode::Dollar { tag } = &self.mode else { return Step::On(from) };
+        let tag = &self.tag;
         let mut at = from;
         loop {
             let Some(skipped) = memchr(b'$', text.get(at..).unwrap_or_default()) else {

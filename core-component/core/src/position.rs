@@ -1,6 +1,6 @@
 //! Counts lines and columns along the input.
 
-use memchr::{memchr_iter, memrchr};
+use memchr::{memchr, memchr_iter, memrchr};
 
 /// A place in the input. Line and column count from 1, per input; the offset runs on over all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,72 @@ impl Cursor {
     }
 }
 
+/// A place that moves forward through a window of text. It knows where the next newline is, so that
+/// each is looked for once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tracker {
+    /// The place.
+    pub(crate) place: Cursor,
+    /// Where in the window that is.
+    at: usize,
+    /// Where in the window the next newline is; the end of the window where it has none.
+    newline: usize,
+}
+
+impl Tracker {
+    /// At the beginning of an empty window.
+    pub(crate) fn new() -> Self {
+        Self { place: Cursor::new(), at: 0, newline: 0 }
+    }
+
+    /// The place of `window[at]`, which is not behind this one.
+    pub(crate) fn ahead(&self, window: &[u8], at: usize) -> Cursor {
+        self.place.after(window.get(self.at..at).unwrap_or_default())
+    }
+
+    /// Moves on to `window[at]`; does not move back.
+    pub(crate) fn move_to(&mut self, window: &[u8], at: usize) {
+        let mut from = self.at;
+        while self.newline < at {
+            from = self.newline + 1;
+            self.place.line = self.place.line.saturating_add(1);
+            self.place.column = 1;
+            self.newline = next_newline(window, from);
+        }
+        if from < at {
+            let rest = characters(window.get(from..at).unwrap_or_default());
+            self.place.column = self.place.column.saturating_add(rest);
+        }
+        let bytes = at.saturating_sub(self.at);
+        self.place.offset = self.place.offset.saturating_add(bytes as u64);
+        self.at += bytes;
+    }
+
+    /// Passes over bytes that have no column and no newline.
+    pub(crate) fn pass_over(&mut self, bytes: usize) {
+        self.place.offset = self.place.offset.saturating_add(bytes as u64);
+        self.at += bytes;
+    }
+
+    /// The window has grown at its end, from `length` on.
+    pub(crate) fn grow(&mut self, window: &[u8], length: usize) {
+        if self.newline == length {
+            self.newline = next_newline(window, length);
+        }
+    }
+
+    /// So many bytes were dropped from the front of the window, none of them behind this place.
+    pub(crate) fn shift(&mut self, bytes: usize) {
+        self.at -= bytes;
+        self.newline -= bytes;
+    }
+}
+
+fn next_newline(window: &[u8], from: usize) -> usize {
+    let rest = window.get(from..).unwrap_or_default();
+    memchr(b'\n', rest).map_or(window.len(), |length| from + length)
+}
+
 /// Characters of UTF-8: the bytes that do not continue one.
 fn characters(text: &[u8]) -> u32 {
     let count = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
@@ -48,5 +114,22 @@ mod tests {
     fn columns_count_characters() {
         let place = Cursor::new().after("a\nbä😀c".as_bytes());
         assert_eq!((place.line, place.column, place.offset), (2, 5, 10));
+    }
+
+    #[test]
+    fn a_tracker_counts_as_a_cursor_does_however_the_window_comes() {
+        let text = "a\n\nbä\n😀c\r\nd\n".as_bytes();
+        for cut in 0..=text.len() {
+            let mut tracker = Tracker::new();
+            tracker.grow(&text[..cut], 0);
+            tracker.move_to(text, cut / 2);
+            tracker.grow(text, cut);
+            tracker.move_to(text, cut);
+            tracker.shift(cut);
+            for at in cut..=text.len() {
+                tracker.move_to(&text[cut..], at - cut);
+                assert_eq!(tracker.place, Cursor::new().after(&text[..at]), "{cut} {at}");
+            }
+        }
     }
 }

@@ -199,8 +199,8 @@ impl Session {
                     return;
                 }
                 self.start(host, sealed);
-            } else if let Some(refusal) = self.refusal.take() {
-                self.fail(refusal);
+            } else if self.refusal.is_some() {
+                self.refusal.take().into_iter().for_each(|refusal| self.fail(refusal));
             } else if !self.advance(host) {
                 return;
             }
@@ -224,7 +224,7 @@ impl Session {
             return;
         }
         self.batches += 1;
-        let sealed = self.filling.seal(self.batches, reason, last);
+        let sealed = self.filling.seal(&self.input.buffer, self.batches, reason, last);
         host.emit(Event::Sealed(sealed.batch.info()));
         self.waiting.push_back(sealed);
     }

@@ -2,19 +2,14 @@
 
 use memchr::memmem;
 
-use crate::classify::Classified;
 use crate::dialect::Dialect;
-use crate::types::Kind;
 
-/// Whether a backslash escapes in ordinary strings from this statement on; none where it says
+/// Whether a backslash escapes in ordinary strings from this `SET` statement on; none where it says
 /// nothing of that.
 ///
 /// psql is told by the server of `standard_conforming_strings`, the MySQL client of
 /// `NO_BACKSLASH_ESCAPES` in `sql_mode`. Here it is read off the statement's own text.
-pub(crate) fn backslash_setting(dialect: Dialect, class: &Classified, text: &[u8]) -> Option<bool> {
-    if class.kind != Kind::Set {
-        return None;
-    }
+pub(crate) fn backslash_setting(dialect: Dialect, text: &[u8]) -> Option<bool> {
     let text = text.to_ascii_lowercase();
     let holds = |name: &str| memmem::find(&text, name.as_bytes());
     match dialect {

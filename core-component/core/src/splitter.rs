@@ -4,7 +4,7 @@
 use memchr::memrchr;
 
 use crate::body::Body;
-use crate::classify::{Classified, MAX_WORDS, classify, plain_kind};
+use crate::classify::{Classified, MAX_WORDS, classify, plain_class, plain_start};
 use crate::client_command::{ClientCommand, FirstWord, client_command, command_name, psql_command};
 use crate::copy::{CopyData, CopyReader};
 use crate::dialect::{CommandRule, Dialect, Rules};
@@ -70,8 +70,10 @@ pub(crate) enum Reason {
 #[derive(Debug)]
 struct Current {
     start: usize,
-    words: [(usize, usize); MAX_WORDS],
+    /// How many of its words are noted.
     count: usize,
+    /// What its first word alone says, if it does.
+    class: Option<Classified>,
     body: Body,
     detail: Detail,
     rows: Rows,
@@ -93,6 +95,8 @@ pub(crate) struct Splitter {
     max_statement_bytes: usize,
     counts_rows: bool,
     current: Option<Current>,
+    /// Where the first words of the current statement are.
+    words: [(usize, usize); MAX_WORDS],
     copy: Option<CopyReader>,
     /// Whether nothing but white space stands between the beginning of the line and `at`.
     line_is_fresh: bool,
@@ -109,6 +113,7 @@ impl Splitter {
             max_statement_bytes,
             counts_rows,
             current: None,
+            words: [(0, 0); MAX_WORDS],
             copy: None,
             line_is_fresh: true,
         }
@@ -132,7 +137,7 @@ impl Splitter {
         self.lexer.shift(bytes);
         if let Some(current) = &mut self.current {
             current.start -= bytes;
-            for word in &mut current.words[..current.count] {
+            for word in &mut self.words[..current.count] {
                 *word = (word.0 - bytes, word.1 - bytes);
             }
         }
@@ -177,6 +182,9 @@ impl Splitter {
 
     /// Reads one lexeme; an item where that completes one.
     fn step(&mut self, text: &[u8], ended: bool) -> Option<Item> {
+        if self.current.is_none() {
+            self.begin_plain(text);
+        }
         let limit = self.window_end(text.len());
         let context = Context {
             floor: self.keep_from(),
@@ -223,7 +231,7 @@ impl Splitter {
     }
 
     fn note_line(&mut self, gap: &[u8]) {
-        if self.current.is_some() {
+        if self.current.is_some() || self.rules.commands != CommandRule::MySql {
             return;
         }
         let (fresh, line) = match memrchr(b'\n', gap) {
@@ -241,29 +249,52 @@ impl Splitter {
         let rule = self.rules.body;
         self.current.get_or_insert_with(|| Current {
             start,
-            words: [(0, 0); MAX_WORDS],
             count: 0,
+            class: None,
             body: Body::new(rule),
             detail: Detail::Full,
             rows: Rows::default(),
         })
     }
 
+    /// Begins a statement of a class that its first word alone decides, of which nothing else
+    /// matters but where it ends: most statements of most scripts. It is the same as to read its
+    /// words one by one, and left to that where the text ends too early or anything is unusual.
+    fn begin_plain(&mut self, text: &[u8]) {
+        if self.counts_rows {
+            return;
+        }
+        let Some(start) = self.lexer.quick_start(text, self.at) else { return };
+        let Some((class, end)) = plain_start(&text[start..]) else { return };
+        self.current = Some(Current {
+            start,
+            count: 0,
+            class: Some(class),
+            body: Body::Plain,
+            detail: Detail::Bulk,
+            rows: Rows::default(),
+        });
+        self.at = start + end;
+    }
+
     fn word(&mut self, text: &[u8], start: usize, end: usize) {
         let depth = self.lexer.depth();
         let counts_rows = self.counts_rows;
         let word = &text[start..end];
-        let current = self.begin(text, start);
+        self.begin(text, start);
+        let Some(current) = &mut self.current else { return };
         current.body.word(word, depth);
         if depth == 0 {
-            if let Some(slot) = current.words.get_mut(current.count) {
+            if let Some(slot) = self.words.get_mut(current.count) {
                 *slot = (start, end);
                 current.count += 1;
             }
+            if current.count == 1 {
+                current.class = plain_class(word);
+            }
             current.rows.word(word);
         }
-        let plain = current.count == 1 && plain_kind(word).is_some();
-        let read = plain || current.count == MAX_WORDS;
+        let read = current.class.is_some() || current.count == MAX_WORDS;
         if read && !counts_rows && !current.body.reads_words() {
             current.detail = Detail::Bulk;
         }
@@ -302,6 +333,10 @@ impl Splitter {
                 self.line_is_fresh = true;
                 Some(None)
             }
+            ClientCommand::Use { end, .. } if end - start > self.max_statement_bytes => {
+                let refusal = Refusal { at: Some(start), reason: Reason::TooLong };
+                Some(Some(Item::Refused(refusal)))
+            }
             ClientCommand::Use { end, after } => {
                 self.begin(text, start);
                 self.word(text, start, start + 3);
@@ -338,13 +373,10 @@ impl Splitter {
         self.line_is_fresh = false;
         self.lexer.end_statement();
         let Some(current) = self.current.take() else { return Item::More };
-        let mut words: [&[u8]; MAX_WORDS] = [&[]; MAX_WORDS];
-        for (word, (start, end)) in words.iter_mut().zip(&current.words[..current.count]) {
-            *word = &text[*start..*end];
-        }
-        let words = &words[..current.count];
-        let class = classify(self.dialect, words);
-        let copy = self.rules.copy && class.kind == Kind::Copy && reads_stdin(words);
+        let (class, copy) = match current.class {
+            Some(class) => (class, false),
+            None => self.classify(text, current.count),
+        };
         if copy {
             self.copy = Some(CopyReader::new());
         }
@@ -357,6 +389,17 @@ impl Splitter {
             rows: current.rows.count,
             copy,
         })
+    }
+
+    /// What a statement is by its first `count` words, and whether the data of a `COPY` follows.
+    fn classify(&self, text: &[u8], count: usize) -> (Classified, bool) {
+        let mut words: [&[u8]; MAX_WORDS] = [&[]; MAX_WORDS];
+        for (word, (start, end)) in words.iter_mut().zip(&self.words[..count]) {
+            *word = &text[*start..*end];
+        }
+        let words = &words[..count];
+        let class = classify(self.dialect, words);
+        (class, self.rules.copy && class.kind == Kind::Copy && reads_stdin(words))
     }
 
     /// The lexer wants more text.
@@ -451,4 +494,19 @@ fn reads_stdin(words: &[&[u8]]) -> bool {
     words
         .windows(2)
         .any(|pair| is(pair[0], "from") && (is(pair[1], "stdin") || is(pair[1], "stdout")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_that_its_line_ends_keeps_the_limit_too() {
+        let text = b"use db\n";
+        for (limit, fits) in [(5, false), (6, true), (7, true)] {
+            let item = Splitter::new(Dialect::MySql, limit, false).next(text, true);
+            let too_long = Item::Refused(Refusal { at: Some(0), reason: Reason::TooLong });
+            assert_eq!(item != too_long, fits, "{limit}: {item:?}");
+        }
+    }
 }

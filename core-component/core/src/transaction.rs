@@ -38,7 +38,7 @@ impl ScriptTransaction {
     pub(crate) fn step(&mut self, effect: Effect, text: &[u8], at: Position) -> Step {
         let was_open = self.open;
         let ends = match effect {
-            Effect::None => false,
+            Effect::None => return Step { inside: was_open, begins: false, ends: false },
             Effect::Begin => {
                 self.open = true;
                 self.savepoints.clear();
