@@ -3,8 +3,6 @@
 use std::mem;
 
 use async_trait::async_trait;
-use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Either, PgConnection};
 
 use crate::{
     Cancel, Connection, CopyPart, Effects, Fault, Problem, Request, Scope,
@@ -16,6 +14,7 @@ use super::{
     connect::Stop,
     copy::{self, Copying},
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
+    texts::{kept, known, run},
 };
 
 /// A connection that is held.
@@ -45,14 +44,6 @@ enum Link {
     /// A request is under way, or was when its future was dropped.
     Busy,
     Lost,
-}
-
-/// What became of a text.
-struct Ran {
-    /// Statements that were completed.
-    completed: u32,
-    rows: u64,
-    error: Option<sqlx::Error>,
 }
 
 impl Session {
@@ -330,42 +321,4 @@ impl Connection for Session {
             Link::Busy | Link::Lost => {}
         }
     }
-}
-
-/// A command that applies nothing has no unknown outcome.
-fn known(mut problem: Problem) -> Problem {
-    problem.outcome_unknown = false;
-    problem
-}
-
-/// Sends a text as one query and reads all its answers; rows are dropped as they come.
-async fn run(connection: &mut PgConnection, text: &str) -> Ran {
-    let mut ran = Ran { completed: 0, rows: 0, error: None };
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
-    loop {
-        match answers.try_next().await {
-            Ok(Some(Either::Left(done))) => {
-                ran.completed = ran.completed.saturating_add(1);
-                ran.rows += done.rows_affected();
-            }
-            Ok(Some(Either::Right(_))) => {}
-            Ok(None) => return ran,
-            Err(error) => {
-                ran.error = Some(error);
-                return ran;
-            }
-        }
-    }
-}
-
-/// Statements that stay applied: up to the last commit. Those after it were one implicit
-/// transaction with the statement at fault, or belong to one that is still open.
-fn kept(body: Body<'_>, completed: u32) -> u32 {
-    let before = body.statements().take(completed as usize);
-    (1..)
-        .zip(before)
-        .filter(|(_, (_, statement))| commits(&first_word(statement)))
-        .map(|(count, _)| count)
-        .last()
-        .unwrap_or(0)
 }
