@@ -1,5 +1,7 @@
 //! The trait that every database implements, and what crosses it.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use crate::{AdapterError, Problem};
@@ -141,6 +143,28 @@ pub trait Connection: Send {
     /// As [`Connection::execute`].
     async fn rollback(&mut self) -> Result<(), Problem>;
 
+    /// Runs one query of the batcher's own, outside of any batch, and gives its rows; each value is
+    /// text as the database writes it, NULL is `None`. All rows are held in memory: ask for few.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`], but [`Problem::outcome_unknown`] is never set, and
+    /// [`crate::Fault::Unsupported`] also for a value that is not UTF-8. A failure within an open
+    /// transaction has the effect on it that any failure has.
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem>;
+
+    /// Makes the server itself end any statement of this session that takes longer: a second line
+    /// of defence behind [`Cancel`]. Rounded up to milliseconds, at least 1, at most what the
+    /// database can hold. Where the session has a shorter limit already, that stays; a limit that
+    /// the script sets later goes before it. To be asked for outside a transaction.
+    ///
+    /// PostgreSQL ends each statement, a `COPY` block being one (before version 13 a whole
+    /// request); MariaDB each statement; MySQL only `SELECT`. SQLite runs in this process and has
+    /// no limit of its own: nothing is done.
+    ///
+    /// # Errors
+    /// As [`Connection::fetch`].
+    async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem>;
+
     /// Something that cancels what runs in this session, from outside; none where the database
     /// has no way to.
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>>;
@@ -149,7 +173,7 @@ pub trait Connection: Send {
     async fn close(self: Box<Self>);
 }
 
-/// Cancels what a session runs at the moment.
+/// Cancels what a session runs at the moment, or ends the session.
 #[async_trait]
 pub trait Cancel: Send + Sync {
     /// Asks the server to stop. What was running then fails; nothing happens where nothing runs.
@@ -157,4 +181,19 @@ pub trait Cancel: Send + Sync {
     /// # Errors
     /// Where the server cannot be asked.
     async fn cancel(&self) -> Result<(), AdapterError>;
+
+    /// Ends the session for certain: after it, nothing that was sent in the session can take
+    /// effect any more. What was committed stays, what was open is taken back. A session that has
+    /// ended already, or whose server was started anew, has nothing left to end. Bounded in time
+    /// as [`Cancel::cancel`] is; in SQLite by 10 seconds.
+    ///
+    /// For certain means: where the URL leads to the same server each time, and no pooler in
+    /// between gives a session more than one process or thread of it. MySQL and MariaDB notice
+    /// another host; PostgreSQL has no such sign.
+    ///
+    /// # Errors
+    /// Where the server cannot be asked, cannot tell the session from another one, or where the
+    /// session has not ended in time ([`crate::Fault::Timeout`], transient). The session may have
+    /// ended all the same, or end later.
+    async fn terminate(&self) -> Result<(), AdapterError>;
 }

@@ -101,6 +101,17 @@ impl Problem {
         Self::new(Fault::Connection, "the session was left in the middle of a request")
     }
 
+    /// A value that was asked for is not text.
+    pub(crate) fn not_text(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        let problem = Self::new(Fault::Unsupported, "a value of the answer is not UTF-8");
+        Self { source: Some(source.into()), ..problem }
+    }
+
+    /// The same for something that applies nothing, so that no outcome can be unknown.
+    pub(crate) fn known(self) -> Self {
+        Self { outcome_unknown: false, ..self }
+    }
+
     /// The session lost its connection with an earlier request.
     pub(crate) fn lost() -> Self {
         let problem = Self::new(Fault::Connection, "the session has lost its connection");

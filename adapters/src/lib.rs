@@ -13,6 +13,7 @@ mod body;
 mod connect;
 mod failure;
 mod pool;
+mod query;
 
 pub use adapter::{
     Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, Request, Scope,

@@ -1,6 +1,6 @@
-//! URL, capabilities, session settings, and the way to cancel.
+//! URL, capabilities, session settings, and the ways to cancel and to end a session.
 
-use std::time::Duration;
+use std::{num::ParseIntError, str::FromStr, time::Duration};
 
 use async_trait::async_trait;
 use sqlx::{
@@ -11,6 +11,7 @@ use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
     connect::{Target, scheme, server_url, unsupported},
     pool::within,
+    query::{POLL_EVERY, limit_ms},
 };
 
 use super::{Options, execute, problem};
@@ -37,6 +38,13 @@ const KNOWN: &[&str] = &[
 const OWN_SQL_MODE: &str = "SET sql_mode = IF(FIND_IN_SET('IGNORE_SPACE', @@global.sql_mode), \
      @@session.sql_mode, TRIM(BOTH ',' FROM REPLACE(CONCAT(',', @@session.sql_mode, ','), \
      ',IGNORE_SPACE,', ',')))";
+
+/// Which server it is, which thread of it, and when it was started: see [`identify`].
+const IDENTIFY: &str = "SELECT CAST(connection_id() AS CHAR), CAST(@@hostname AS CHAR), \
+     CAST(UNIX_TIMESTAMP() AS CHAR); SHOW GLOBAL STATUS LIKE 'Uptime'";
+/// How far two readings of a server's start may lie apart. The time and the time up are read by
+/// two statements, each in whole seconds.
+const START_WITHIN_SECONDS: u64 = 5;
 
 /// Reads a URL.
 pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
@@ -102,21 +110,63 @@ pub(super) async fn capabilities(
     })
 }
 
-/// Makes a new session as it should be, and says the number of its thread.
-pub(super) async fn apply(connection: &mut MySqlConnection, own: bool) -> Result<u64, sqlx::Error> {
+/// A session's thread of a server. Its number may be that of another one when the server was
+/// started anew.
+#[derive(Clone, Debug)]
+pub(super) struct Thread {
+    pub(super) id: u64,
+    host: String,
+    /// When the server was started, by its own clock, in seconds since 1970.
+    server_started: i64,
+}
+
+/// Makes a new session as it should be, and says which thread it has.
+pub(super) async fn apply(
+    connection: &mut MySqlConnection,
+    own: bool,
+) -> Result<Thread, sqlx::Error> {
     if own {
         connection.execute(sqlx::raw_sql(OWN_SQL_MODE)).await?;
     }
-    let sql = "SELECT CAST(connection_id() AS CHAR)";
-    let thread: String = connection.fetch_one(sqlx::raw_sql(sql)).await?.try_get(0)?;
-    thread.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    identify(connection).await
 }
 
-/// Cancels what a session runs, through a connection of its own.
+/// Says which thread of which server a connection has.
+async fn identify(connection: &mut MySqlConnection) -> Result<Thread, sqlx::Error> {
+    fn number<T: FromStr<Err = ParseIntError>>(text: String) -> Result<T, sqlx::Error> {
+        text.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
+    }
+    let rows = connection.fetch_all(sqlx::raw_sql(IDENTIFY)).await?;
+    let [session, uptime, ..] = &rows[..] else { return Err(sqlx::Error::RowNotFound) };
+    let now: i64 = number(session.try_get(2)?)?;
+    let up: i64 = number(uptime.try_get_unchecked(1)?)?;
+    Ok(Thread {
+        id: number(session.try_get(0)?)?,
+        host: session.try_get(1)?,
+        server_started: now.saturating_sub(up),
+    })
+}
+
+/// Limits the time of each statement of a session, unless a shorter limit is set (0 is none). What
+/// the server is decides which comment it reads: MariaDB passes over `!50708`, MySQL over `M!`.
+pub(super) fn limit_statements(limit: Duration) -> String {
+    // The most of `max_execution_time`, 49 days; `max_statement_time` can hold a year.
+    let limit_ms = limit_ms(limit, u32::MAX);
+    let seconds = format!("{}.{:03}", limit_ms / 1000, limit_ms % 1000);
+    format!(
+        "SET @sql_batcher_limit = NULL \
+         /*!50708 , max_execution_time = IF(@@max_execution_time BETWEEN 1 AND {limit_ms}, \
+         @@max_execution_time, {limit_ms}) */ \
+         /*M!100101 , max_statement_time = IF(@@max_statement_time > 0 \
+         AND @@max_statement_time < {seconds}, @@max_statement_time, {seconds}) */"
+    )
+}
+
+/// Cancels what a session runs, or ends the session, through a connection of its own.
 #[derive(Clone)]
 pub(super) struct Stop {
     pub(super) options: Options,
-    pub(super) thread: u64,
+    pub(super) thread: Thread,
     pub(super) target: Target,
     pub(super) limit: Duration,
 }
@@ -126,12 +176,81 @@ impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
         let ask = async {
             let mut connection = self.options.connect().await?;
-            let sql = format!("KILL QUERY {}", self.thread);
+            let sql = format!("KILL QUERY {}", self.thread.id);
             connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
             connection.close().await
         };
         within(self.limit, ask)
             .await
             .map_err(|why| self.target.unavailable(why, problem::classify_connect))
+    }
+
+    async fn terminate(&self) -> Result<(), AdapterError> {
+        let end = async {
+            let mut connection = self.options.connect().await?;
+            let server = identify(&mut connection).await?;
+            let is_same_host = server.host == self.thread.host;
+            if is_same_host && self.thread.is_of_same_start(&server) {
+                kill(&mut connection, self.thread.id).await?;
+            }
+            connection.close().await?;
+            Ok(is_same_host)
+        };
+        let is_same_host = within(self.limit, end)
+            .await
+            .map_err(|why| self.target.unavailable(why, problem::classify_connect))?;
+        if is_same_host {
+            return Ok(());
+        }
+        let said = format!(
+            "{} has led to another server than {:?}, where the session is",
+            self.target, self.thread.host
+        );
+        Err(AdapterError::new(Fault::Connection, said))
+    }
+}
+
+impl Thread {
+    /// Whether the server has not been started anew between the two.
+    fn is_of_same_start(&self, other: &Self) -> bool {
+        let apart = self.server_started.abs_diff(other.server_started);
+        apart <= START_WITHIN_SECONDS
+    }
+}
+
+/// Ends a thread, and waits until it is gone: it stays in the list until its transaction is taken
+/// back.
+async fn kill(connection: &mut MySqlConnection, thread: u64) -> Result<(), sqlx::Error> {
+    let kill = AssertSqlSafe(format!("KILL CONNECTION {thread}"));
+    if let Err(error) = connection.execute(sqlx::raw_sql(kill)).await
+        && !problem::is_unknown_thread(&error)
+    {
+        return Err(error);
+    }
+    let look = format!("SELECT 1 FROM information_schema.processlist WHERE id = {thread}");
+    let look = || sqlx::raw_sql(AssertSqlSafe(look.clone()));
+    while !connection.fetch_all(look()).await?.is_empty() {
+        tokio::time::sleep(POLL_EVERY).await;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_was_started_within_seconds_of_another_reading_is_the_same() {
+        let started = |server_started| Thread { id: 1, host: "a".to_owned(), server_started };
+        for (other, same) in [(94, false), (95, true), (100, true), (105, true), (106, false)] {
+            assert_eq!(started(100).is_of_same_start(&started(other)), same, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_limit_is_in_milliseconds_for_mysql_and_in_seconds_for_mariadb() {
+        let sql = limit_statements(Duration::from_micros(1_050_001));
+        assert!(sql.contains("BETWEEN 1 AND 1051, @@max_execution_time, 1051)"), "{sql}");
+        assert!(sql.contains("< 1.051, @@max_statement_time, 1.051)"), "{sql}");
     }
 }

@@ -1,21 +1,21 @@
 //! Requests in a session.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
     Cancel, Connection, Effects, Fault, Problem, Request, Scope,
     body::{Body, commits, first_word},
-    pool,
+    pool, query,
 };
 
 use super::{
-    connect::Stop,
+    connect::{Stop, limit_statements},
     problem::{commit_is_unknown, is_lost, problem},
     texts::{
-        OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, known, one_by_one,
-        run,
+        OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, one_by_one, run,
     },
 };
 
@@ -108,7 +108,7 @@ impl Connection for Session {
 
     async fn begin(&mut self) -> Result<(), Problem> {
         // As around a batch, and for the same reason.
-        self.command(OPEN).await.map_err(known)
+        self.command(OPEN).await.map_err(Problem::known)
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
@@ -116,7 +116,7 @@ impl Connection for Session {
         let ran = run(&mut lease, "COMMIT").await;
         let Some(error) = ran.error else {
             self.link = Link::Ready(lease);
-            return self.command(RESTORE).await.map_err(known);
+            return self.command(RESTORE).await.map_err(Problem::known);
         };
         self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         let outcome_unknown = commit_is_unknown(&error);
@@ -128,8 +128,27 @@ impl Connection for Session {
             // The server took everything back when the connection ended.
             return Ok(());
         }
-        self.command(TAKE_BACK).await.map_err(known)?;
-        self.command(RESTORE).await.map_err(known)
+        self.command(TAKE_BACK).await.map_err(Problem::known)?;
+        self.command(RESTORE).await.map_err(Problem::known)
+    }
+
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
+        let mut lease = self.take()?;
+        let fetched = lease.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        match fetched {
+            Ok(rows) => {
+                self.link = Link::Ready(lease);
+                query::texts(&rows)
+            }
+            Err(error) => {
+                self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
+                Err(problem(error).known())
+            }
+        }
+    }
+
+    async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem> {
+        self.command(&limit_statements(limit)).await.map_err(Problem::known)
     }
 
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {

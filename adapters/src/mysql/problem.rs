@@ -146,6 +146,11 @@ pub(super) fn is_lost(error: &Error) -> bool {
     }
 }
 
+/// Whether there is no thread of that number (`ER_NO_SUCH_THREAD`).
+pub(super) fn is_unknown_thread(error: &Error) -> bool {
+    server_error(error).is_some_and(|server| server.number() == 1094)
+}
+
 /// Whether an error of `COMMIT` leaves open if it was done.
 pub(super) fn commit_is_unknown(error: &Error) -> bool {
     server_error(error).is_none_or(|server| !ROLLED_BACK.contains(&server.number()))

@@ -108,7 +108,7 @@ pub(super) async fn one_by_one(
 ) -> Result<u64, Failed> {
     if own_transaction && let Some(error) = run(connection, OPEN).await.error {
         let mut failed = Failed::at(error, 0);
-        failed.problem = known(failed.problem);
+        failed.problem = failed.problem.known();
         return Err(failed);
     }
     let mut rows = 0;
@@ -214,10 +214,4 @@ pub(super) fn answers_once_each(body: Body<'_>) -> bool {
         SEVERAL.contains(&word.as_str()) || (word == "BEGIN" && compound())
     };
     body.count() == 1 || !body.statements().any(|(_, statement)| several(statement))
-}
-
-/// A command that applies nothing has no unknown outcome.
-pub(super) fn known(mut problem: Problem) -> Problem {
-    problem.outcome_unknown = false;
-    problem
 }

@@ -1,17 +1,21 @@
-//! URL, capabilities, and the way to cancel.
+//! URL, capabilities, and the ways to cancel and to end a session.
 
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::{ConnectOptions, Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor as _, PgConnection, Row as _};
 
 use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
     connect::{Target, scheme, server_url, unsupported},
     pool::within,
+    query::POLL_EVERY,
 };
 
-use super::{Options, problem};
+use super::{
+    Options, problem,
+    settings::{Process, STARTED},
+};
 
 /// Options of the URL that the driver knows.
 const KNOWN: &[&str] = &[
@@ -91,11 +95,11 @@ pub(super) async fn capabilities(
     })
 }
 
-/// Cancels what a session runs, through a connection of its own.
+/// Cancels what a session runs, or ends the session, through a connection of its own.
 #[derive(Clone)]
 pub(super) struct Stop {
     pub(super) options: Options,
-    pub(super) process: i32,
+    pub(super) process: Process,
     pub(super) target: Target,
     pub(super) limit: Duration,
 }
@@ -106,12 +110,37 @@ impl Cancel for Stop {
         let ask = async {
             let mut connection = self.options.connect().await?;
             sqlx::query("SELECT pg_catalog.pg_cancel_backend($1)")
-                .bind(self.process)
+                .bind(self.process.id)
                 .execute(&mut connection)
                 .await?;
             connection.close().await
         };
         within(self.limit, ask)
+            .await
+            .map_err(|why| self.target.unavailable(why, problem::classify_connect))
+    }
+
+    async fn terminate(&self) -> Result<(), AdapterError> {
+        let Process { id, started: Some(started) } = self.process else {
+            let said = format!("{} does not say when the session was started", self.target);
+            return Err(AdapterError::new(Fault::Unsupported, said));
+        };
+        // The process is in the view until its transaction is taken back (`ShutdownPostgres` comes
+        // before `pgstat_beshutdown_hook`); that it is asked more than once changes nothing. A
+        // start that is hidden is one of another role's, and then the server refuses.
+        let ask = format!(
+            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
+             WHERE pid = {id} AND COALESCE({STARTED}, {started}) = {started}"
+        );
+        let end = async {
+            let mut connection = self.options.connect().await?;
+            let ask = || sqlx::raw_sql(AssertSqlSafe(ask.clone()));
+            while !connection.fetch_all(ask()).await?.is_empty() {
+                tokio::time::sleep(POLL_EVERY).await;
+            }
+            connection.close().await
+        };
+        within(self.limit, end)
             .await
             .map_err(|why| self.target.unavailable(why, problem::classify_connect))
     }

@@ -1,20 +1,22 @@
 //! Requests in a session.
 
-use std::mem;
+use std::{mem, time::Duration};
 
 use async_trait::async_trait;
+use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
     Cancel, Connection, CopyPart, Effects, Fault, Problem, Request, Scope,
     body::{Body, commits, first_word},
-    pool,
+    pool, query,
 };
 
 use super::{
     connect::Stop,
     copy::{self, Copying},
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
-    texts::{kept, known, run},
+    settings,
+    texts::{kept, run},
 };
 
 /// A connection that is held.
@@ -177,7 +179,7 @@ impl Session {
     }
 
     /// A command of the adapter's own.
-    async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
+    async fn command(&mut self, sql: &str) -> Result<(), Problem> {
         let mut lease = self.take()?;
         let ran = run(&mut lease, sql).await;
         self.put(lease, ran.error.as_ref());
@@ -281,7 +283,7 @@ impl Connection for Session {
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
-        self.command("BEGIN").await.map_err(known)
+        self.command("BEGIN").await.map_err(Problem::known)
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
@@ -301,9 +303,28 @@ impl Connection for Session {
             // The server took everything back when the connection ended.
             return Ok(());
         }
-        self.command("ROLLBACK").await.map_err(known)?;
+        self.command("ROLLBACK").await.map_err(Problem::known)?;
         self.aborted = None;
         Ok(())
+    }
+
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
+        let mut lease = self.take()?;
+        let fetched = lease.fetch_all(sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))).await;
+        self.put(lease, fetched.as_ref().err());
+        match fetched {
+            Ok(rows) => query::texts(&rows),
+            Err(error) => {
+                let mut problem = problem(error, sql).known();
+                problem.offset = None;
+                self.look_at_transaction(&mut problem).await;
+                Err(problem)
+            }
+        }
+    }
+
+    async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem> {
+        self.command(&settings::limit_statements(limit)).await.map_err(Problem::known)
     }
 
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {

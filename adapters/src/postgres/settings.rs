@@ -1,13 +1,16 @@
-//! Time zone and date style as the user's own client would have them.
+//! Time zone and date style as the user's own client would have them, and the server's limit on
+//! the time of a statement.
 //!
 //! sqlx says `TimeZone=UTC` and `DateStyle=ISO, MDY` in its greeting, and what stands there hides
 //! the server's own value from the session: `RESET` only goes back to the greeting. So the value is
 //! looked for where the server takes it from, in the server's order
 //! (<https://www.postgresql.org/docs/current/config-setting.html>), and then set.
 
-use std::env;
+use std::{env, time::Duration};
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
+
+use crate::query::limit_ms;
 
 use super::Options;
 
@@ -17,6 +20,19 @@ pub(super) struct Settings {
     time_zone: Option<String>,
     date_style: Option<String>,
 }
+
+/// The server's process of a session. Its number may be that of another one later, but not with
+/// the same start.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Process {
+    pub(super) id: i32,
+    /// [`STARTED`], where the server says it.
+    pub(super) started: Option<i64>,
+}
+
+/// When the process of a row of `pg_stat_activity` was started, in microseconds since 1970.
+pub(super) const STARTED: &str =
+    "CAST(EXTRACT(EPOCH FROM backend_start) * 1000000 AS pg_catalog.int8)";
 
 /// Finds the settings of a session that asks for none.
 pub(super) async fn of_server(
@@ -55,18 +71,33 @@ pub(super) async fn of_server(
     Ok(Settings { time_zone: values.next().flatten(), date_style: values.next().flatten() })
 }
 
-/// Makes a new session as it should be, and says the number of its process.
+/// Makes a new session as it should be, and says which process it has.
 pub(super) async fn apply(
     connection: &mut PgConnection,
     settings: &Settings,
-) -> Result<i32, sqlx::Error> {
-    let mut sql = "SELECT pg_catalog.pg_backend_pid()".to_owned();
+) -> Result<Process, sqlx::Error> {
+    let mut sql = format!(
+        "SELECT pg_catalog.pg_backend_pid(), (SELECT {STARTED} FROM pg_catalog.pg_stat_activity
+         WHERE pid = pg_catalog.pg_backend_pid())"
+    );
     for (name, value) in [("TimeZone", &settings.time_zone), ("DateStyle", &settings.date_style)] {
         if let Some(value) = value {
             sql.push_str(&format!(", pg_catalog.set_config('{name}', {}, false)", literal(value)));
         }
     }
-    connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await?.try_get(0)
+    let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
+    Ok(Process { id: row.try_get(0)?, started: row.try_get(1)? })
+}
+
+/// Limits the time of each statement of a session, unless a shorter limit is set (0 is none).
+pub(super) fn limit_statements(limit: Duration) -> String {
+    // The unit is the millisecond, the most an `int`.
+    let limit_ms = limit_ms(limit, i32::MAX.unsigned_abs());
+    format!(
+        "SELECT pg_catalog.set_config('statement_timeout', '{limit_ms}', false)
+         FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'
+         AND CAST(setting AS pg_catalog.int8) NOT BETWEEN 1 AND {limit_ms}"
+    )
 }
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` says.

@@ -3,10 +3,7 @@
 use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Either, PgConnection};
 
-use crate::{
-    Problem,
-    body::{Body, commits, first_word},
-};
+use crate::body::{Body, commits, first_word};
 
 /// What became of a text.
 pub(super) struct Ran {
@@ -46,10 +43,4 @@ pub(super) fn kept(body: Body<'_>, completed: u32) -> u32 {
         .map(|(count, _)| count)
         .last()
         .unwrap_or(0)
-}
-
-/// A command that applies nothing has no unknown outcome.
-pub(super) fn known(mut problem: Problem) -> Problem {
-    problem.outcome_unknown = false;
-    problem
 }

@@ -7,7 +7,7 @@ mod session;
 mod tests;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -74,6 +74,12 @@ pub enum Event {
         /// Number of the session.
         session: u32,
     },
+    /// [`Cancel::terminate`](crate::Cancel::terminate): what was open is taken back, and what the
+    /// session is asked for after it fails.
+    Terminated {
+        /// Number of the session.
+        session: u32,
+    },
     /// The session ended.
     Ended {
         /// Number of the session.
@@ -94,6 +100,9 @@ pub struct Scripted {
 struct State {
     log: Vec<Event>,
     applied: Vec<String>,
+    /// Statements of the open transactions, by session.
+    open: BTreeMap<u32, Vec<String>>,
+    terminated: BTreeSet<u32>,
     sessions: u32,
     refusals: VecDeque<AdapterError>,
     answers: VecDeque<(Duration, Answer)>,

@@ -17,8 +17,7 @@ pub(super) struct Session {
     database: Scripted,
     session: u32,
     stop: Arc<Notify>,
-    /// Statements of the open transaction.
-    open: Option<Vec<String>>,
+    ended: Arc<Notify>,
     /// The copy block that is under way.
     copy: Option<String>,
     /// A request is under way, or was when its future was dropped.
@@ -32,7 +31,7 @@ impl Session {
             database,
             session,
             stop: Arc::new(Notify::new()),
-            open: None,
+            ended: Arc::new(Notify::new()),
             copy: None,
             busy: false,
             closed: false,
@@ -45,23 +44,62 @@ impl Session {
 
     /// Applies a statement, or holds it until the open transaction ends.
     fn apply(&mut self, statement: String) {
-        match &mut self.open {
+        let mut state = self.database.state();
+        match state.open.get_mut(&self.session) {
             Some(open) => open.push(statement),
-            None => self.database.state().applied.push(statement),
+            None => state.applied.push(statement),
         }
     }
 
-    fn keep(&mut self) {
-        let open = self.open.take().unwrap_or_default();
-        self.database.state().applied.extend(open);
+    fn open(&self) {
+        self.database.state().open.entry(self.session).or_default();
+    }
+
+    fn keep(&self) {
+        let mut state = self.database.state();
+        let open = state.open.remove(&self.session).unwrap_or_default();
+        state.applied.extend(open);
+    }
+
+    fn take_back(&self) {
+        self.database.state().open.remove(&self.session);
+    }
+
+    /// Fails where the session takes no requests any more.
+    fn usable(&self) -> Result<(), Problem> {
+        if self.busy {
+            return Err(Problem::left());
+        }
+        match self.is_terminated() {
+            true => Err(Problem::lost()),
+            false => Ok(()),
+        }
+    }
+
+    fn is_terminated(&self) -> bool {
+        self.database.state().terminated.contains(&self.session)
+    }
+
+    /// Waits for something, unless the session is terminated meanwhile.
+    async fn unless_terminated(&self, event: impl Future<Output = ()>) -> Result<(), Problem> {
+        let ended = self.ended.notified();
+        if !self.is_terminated() {
+            tokio::select! {
+                biased;
+                () = ended => {}
+                () = event => return Ok(()),
+            }
+        }
+        let problem = Problem::new(Fault::Connection, "the session was terminated");
+        Err(Problem { code: Some("57P01".to_owned()), transient: true, ..problem })
     }
 
     /// A statement of a script that may have transactions of its own.
     fn apply_scripted(&mut self, statement: String) {
         match first_word(statement.as_bytes()).as_str() {
-            "BEGIN" | "START" => self.open = Some(self.open.take().unwrap_or_default()),
+            "BEGIN" | "START" => self.open(),
             "COMMIT" | "END" => self.keep(),
-            "ROLLBACK" | "ABORT" if !mentions_to(&statement) => self.open = None,
+            "ROLLBACK" | "ABORT" if !mentions_to(&statement) => self.take_back(),
             _ => self.apply(statement),
         }
     }
@@ -93,6 +131,33 @@ impl Session {
         }
     }
 
+    /// Answers a request as the script says.
+    async fn respond(
+        &mut self,
+        request: &Request<'_>,
+        delay: Duration,
+        answer: Answer,
+    ) -> Result<Effects, Problem> {
+        if !delay.is_zero() {
+            self.unless_terminated(tokio::time::sleep(delay)).await?;
+        }
+        match answer {
+            Answer::Applies(effects) => {
+                self.apply_request(request, usize::MAX);
+                Ok(effects)
+            }
+            Answer::Fails(problem) => Err(self.fail(request, problem)),
+            Answer::AppliesButFails(problem) => {
+                self.apply_request(request, usize::MAX);
+                Err(problem)
+            }
+            Answer::Hangs => {
+                self.unless_terminated(self.stop.notified()).await?;
+                Err(self.fail(request, Problem::new(Fault::Cancelled, "cancelled")))
+            }
+        }
+    }
+
     fn fail(&mut self, request: &Request<'_>, problem: Problem) -> Problem {
         self.copy = None;
         if request.copy.is_none() {
@@ -105,9 +170,7 @@ impl Session {
 #[async_trait]
 impl Connection for Session {
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
-        if self.busy {
-            return Err(Problem::left());
-        }
+        self.usable()?;
         if request.copy.is_none() {
             Body::of(&request)?;
         }
@@ -121,35 +184,20 @@ impl Connection for Session {
         let next = self.database.state().answers.pop_front();
         let (delay, answer) = next.unwrap_or((Duration::ZERO, Answer::Applies(Effects::default())));
         self.busy = true;
-        if !delay.is_zero() {
-            tokio::time::sleep(delay).await;
-        }
-        let result = match answer {
-            Answer::Applies(effects) => {
-                self.apply_request(&request, usize::MAX);
-                Ok(effects)
-            }
-            Answer::Fails(problem) => Err(self.fail(&request, problem)),
-            Answer::AppliesButFails(problem) => {
-                self.apply_request(&request, usize::MAX);
-                Err(problem)
-            }
-            Answer::Hangs => {
-                self.stop.notified().await;
-                Err(self.fail(&request, Problem::new(Fault::Cancelled, "cancelled")))
-            }
-        };
+        let result = self.respond(&request, delay, answer).await;
         self.busy = false;
         result
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
+        self.usable()?;
         self.log(Event::Begun { session: self.session });
-        self.open = Some(Vec::new());
+        self.open();
         Ok(())
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
+        self.usable()?;
         self.log(Event::Committed { session: self.session });
         let answer = self.database.state().commits.pop_front();
         match answer {
@@ -158,7 +206,7 @@ impl Connection for Session {
                 Ok(())
             }
             Some(Answer::Fails(problem)) => {
-                self.open = None;
+                self.take_back();
                 Err(problem)
             }
             Some(Answer::AppliesButFails(problem)) => {
@@ -167,10 +215,10 @@ impl Connection for Session {
             }
             Some(Answer::Hangs) => {
                 self.busy = true;
-                self.stop.notified().await;
+                let cancelled = self.unless_terminated(self.stop.notified()).await;
                 self.busy = false;
-                self.open = None;
-                Err(Problem::new(Fault::Cancelled, "cancelled"))
+                self.take_back();
+                cancelled.and(Err(Problem::new(Fault::Cancelled, "cancelled")))
             }
         }
     }
@@ -180,9 +228,23 @@ impl Connection for Session {
             return Err(Problem::left());
         }
         self.log(Event::RolledBack { session: self.session });
-        self.open = None;
+        self.take_back();
         self.copy = None;
         Ok(())
+    }
+
+    async fn fetch(&mut self, _: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
+        self.usable()?;
+        if self.copy.is_some() {
+            return Err(Problem::new(Fault::Unsupported, "a copy block is under way"));
+        }
+        // It holds no data.
+        Ok(Vec::new())
+    }
+
+    async fn limit_statements(&mut self, _: Duration) -> Result<(), Problem> {
+        // What takes long is told to, and tells by itself when it ends.
+        self.usable()
     }
 
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
@@ -191,6 +253,7 @@ impl Connection for Session {
                 database: self.database.clone(),
                 session: self.session,
                 stop: Arc::clone(&self.stop),
+                ended: Arc::clone(&self.ended),
             };
             Box::new(stop) as Box<dyn Cancel>
         })
@@ -203,6 +266,7 @@ impl Connection for Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.take_back();
         self.log(Event::Ended { session: self.session, closed: self.closed });
     }
 }
@@ -211,6 +275,7 @@ struct Stop {
     database: Scripted,
     session: u32,
     stop: Arc<Notify>,
+    ended: Arc<Notify>,
 }
 
 #[async_trait]
@@ -218,6 +283,16 @@ impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
         self.database.state().log.push(Event::Cancelled { session: self.session });
         self.stop.notify_waiters();
+        Ok(())
+    }
+
+    async fn terminate(&self) -> Result<(), AdapterError> {
+        let mut state = self.database.state();
+        state.log.push(Event::Terminated { session: self.session });
+        state.open.remove(&self.session);
+        state.terminated.insert(self.session);
+        drop(state);
+        self.ended.notify_waiters();
         Ok(())
     }
 }

@@ -96,3 +96,44 @@ async fn the_parts_of_a_copy_are_applied_as_one() {
     session.execute(part(b"3\n", &[], CopyPart::Last)).await.unwrap();
     assert_eq!(database.applied(), ["COPY t;1\n2\n3\n"]);
 }
+
+#[tokio::test]
+async fn a_session_that_is_terminated_has_nothing_open_and_takes_nothing() {
+    let database = Scripted::new();
+    let mut session = database.acquire().await.unwrap();
+    let terminate = session.cancel_handle().unwrap();
+    session.begin().await.unwrap();
+    run(&mut *session, "a;", Scope::Scripted).await.unwrap();
+    terminate.terminate().await.unwrap();
+    assert_eq!(database.log().last(), Some(&Event::Terminated { session: 0 }));
+    for problem in [
+        session.commit().await.unwrap_err(),
+        session.begin().await.unwrap_err(),
+        run(&mut *session, "b;", Scope::Bare).await.unwrap_err(),
+        session.fetch("SELECT 1").await.unwrap_err(),
+        session.limit_statements(Duration::from_secs(1)).await.unwrap_err(),
+    ] {
+        assert_eq!(problem.message, "the session has lost its connection");
+    }
+    session.rollback().await.unwrap();
+    assert!(database.applied().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_runs_in_a_session_that_is_terminated_fails() {
+    let database = Scripted::new();
+    database.answer(Answer::Hangs);
+    database.answer_after(Duration::from_secs(9), Answer::Applies(Effects::default()));
+    for _ in 0..2 {
+        let mut session = database.acquire().await.unwrap();
+        let terminate = session.cancel_handle().unwrap();
+        let (result, ended) = tokio::join!(run(&mut *session, "a;", Scope::Bare), async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            terminate.terminate().await
+        });
+        ended.unwrap();
+        let problem = result.unwrap_err();
+        assert_eq!((problem.fault, problem.outcome_unknown), (Fault::Connection, false));
+    }
+    assert!(database.applied().is_empty());
+}

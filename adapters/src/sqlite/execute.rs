@@ -6,16 +6,21 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     AdapterError, Cancel, Connection, Effects, Fault, Problem, Request, Scope, body::Body, pool,
 };
 
 use super::raw::{Database, Failure};
+
+/// How long to wait for the end of a session: twice what a lock of another process is waited for,
+/// which nothing shortens.
+const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that is held.
 type Lease = pool::Lease<sqlx::Sqlite>;
@@ -27,7 +32,10 @@ pub(super) struct Signal(AtomicU8);
 const IDLE: u8 = 0;
 const RUNNING: u8 = 1;
 const CANCELLED: u8 = 2;
+/// Nobody waits for what runs.
 const ABANDONED: u8 = 3;
+/// Nothing may run any more.
+const TERMINATED: u8 = 4;
 
 impl Signal {
     /// Whether what runs should stop.
@@ -39,24 +47,46 @@ impl Signal {
         self.0.load(Ordering::Relaxed) == ABANDONED
     }
 
-    fn start(&self) {
-        self.0.store(RUNNING, Ordering::Relaxed);
+    /// Whether the connection is not to be used again.
+    fn is_over(&self) -> bool {
+        self.0.load(Ordering::Relaxed) >= ABANDONED
     }
 
-    /// Ends what runs, so that nothing stops what the adapter does next.
+    fn start(&self) -> Result<(), Problem> {
+        match self.change(IDLE, RUNNING) {
+            Ok(_) => Ok(()),
+            Err(TERMINATED) => Err(Problem::lost()),
+            Err(_) => Err(Problem::left()),
+        }
+    }
+
+    /// Ends what runs, so that nothing stops what the adapter does next; that the session is over
+    /// stays known.
     fn end(&self) {
-        self.0.store(IDLE, Ordering::Relaxed);
+        let _was = self.change(RUNNING, IDLE);
+        self.granted();
     }
 
-    /// What ran has stopped; that it was abandoned stays known.
+    /// What ran has stopped.
     fn granted(&self) {
-        let _was = self.0.compare_exchange(CANCELLED, IDLE, Ordering::Relaxed, Ordering::Relaxed);
+        let _was = self.change(CANCELLED, IDLE);
     }
 
     fn cancel(&self) {
         // Where nothing runs there is nothing to cancel.
-        let _was =
-            self.0.compare_exchange(RUNNING, CANCELLED, Ordering::Relaxed, Ordering::Relaxed);
+        let _was = self.change(RUNNING, CANCELLED);
+    }
+
+    fn abandon(&self) {
+        self.0.store(ABANDONED, Ordering::Relaxed);
+    }
+
+    fn terminate(&self) {
+        self.0.store(TERMINATED, Ordering::Relaxed);
+    }
+
+    fn change(&self, from: u8, to: u8) -> Result<u8, u8> {
+        self.0.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed)
     }
 }
 
@@ -66,13 +96,9 @@ pub(super) struct Session {
     signal: Arc<Signal>,
 }
 
-/// What the session's connection is doing.
-enum Link {
-    Ready(Lease),
-    /// A request is under way, or was when its future was dropped.
-    Busy,
-    Lost,
-}
+/// The session's connection, if it was not lost. Locked while it works, on whatever thread: who
+/// has the lock knows that nothing runs.
+type Link = Arc<Mutex<Option<Lease>>>;
 
 /// A request that has its own bytes, for another thread.
 struct Work {
@@ -86,67 +112,49 @@ struct Abandon<'a>(&'a Signal);
 
 impl Drop for Abandon<'_> {
     fn drop(&mut self) {
-        self.0.0.store(ABANDONED, Ordering::Relaxed);
+        self.0.abandon();
     }
 }
 
 impl Session {
     pub(super) fn new(lease: Lease, signal: Arc<Signal>) -> Self {
-        Self { link: Link::Ready(lease), signal }
+        Self { link: Arc::new(Mutex::new(Some(lease))), signal }
     }
 
     /// Runs something on the handle, on a thread that may block.
     ///
-    /// The connection goes to that thread and comes back with the result. Where nobody waits for
-    /// it any more, it is dropped there, which closes it and rolls back what is open.
+    /// The lock of the connection goes to that thread. Where the session is over when the work is,
+    /// the connection is closed there, which rolls back what is open.
     async fn on_handle<T: Send + 'static>(
         &mut self,
         work: impl FnOnce(&mut Database<'_>, &Signal) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        let mut lease = match mem::replace(&mut self.link, Link::Busy) {
-            Link::Ready(lease) => lease,
-            Link::Busy => return Err(Problem::left()),
-            Link::Lost => {
-                self.link = Link::Lost;
-                return Err(Problem::lost());
-            }
-        };
-        let signal = Arc::clone(&self.signal);
-        signal.start();
+        self.signal.start()?;
         let abandon = Abandon(&self.signal);
+        let mut held = Arc::clone(&self.link).lock_owned().await;
+        let signal = Arc::clone(&self.signal);
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {
+            let Some(mut lease) = held.take() else { return Ok(Err(Problem::lost())) };
             let result = match runtime.block_on(lease.lock_handle()) {
                 Ok(mut locked) => Ok(work(&mut Database::of(&mut locked), &signal)),
                 Err(error) => Err(error),
             };
-            if signal.is_abandoned() {
+            if signal.is_over() {
                 runtime.block_on(lease.close());
-                return None;
+            } else if result.is_ok() {
+                *held = Some(lease);
             }
-            Some((lease, result))
+            result
         });
         let ended = task.await;
         mem::forget(abandon);
         self.signal.end();
         match ended {
-            Ok(Some((lease, Ok(result)))) => {
-                self.link = Link::Ready(lease);
-                result
-            }
-            Ok(Some((_, Err(error)))) => Err(self.crashed(Box::new(error))),
-            Err(error) => Err(self.crashed(Box::new(error))),
-            // Only a future that was dropped abandons its work.
-            Ok(None) => Err(Problem::left()),
+            Ok(Ok(result)) => result,
+            Ok(Err(error)) => Err(crashed(Box::new(error))),
+            Err(error) => Err(crashed(Box::new(error))),
         }
-    }
-
-    fn crashed(&mut self, source: Box<dyn std::error::Error + Send + Sync>) -> Problem {
-        self.link = Link::Lost;
-        let mut problem = Problem::new(Fault::Connection, format!("the session broke: {source}"));
-        problem.outcome_unknown = true;
-        problem.source = Some(source);
-        problem
     }
 
     /// A command of the adapter's own.
@@ -180,7 +188,8 @@ impl Connection for Session {
     }
 
     async fn rollback(&mut self) -> Result<(), Problem> {
-        if matches!(self.link, Link::Lost) {
+        if !self.signal.is_abandoned() && self.link.lock().await.is_none() {
+            // The end of the connection took everything back.
             return Ok(());
         }
         self.on_handle(|database, signal| {
@@ -189,12 +198,31 @@ impl Connection for Session {
         .await
     }
 
-    fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
-        Some(Box::new(Stop(Arc::clone(&self.signal))))
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
+        let sql = sql.to_owned();
+        let rows = self.on_handle(move |database, _| {
+            database.rows(sql.as_bytes()).map_err(Failure::into_problem)
+        });
+        let rows = rows.await.map_err(Problem::known)?;
+        let text = |value| String::from_utf8(value).map_err(Problem::not_text);
+        let texts = |value: Option<Vec<u8>>| value.map(text).transpose();
+        rows.into_iter().map(|row| row.into_iter().map(texts).collect()).collect()
     }
 
-    async fn close(mut self: Box<Self>) {
-        if let Link::Ready(lease) = mem::replace(&mut self.link, Link::Lost) {
+    async fn limit_statements(&mut self, _: Duration) -> Result<(), Problem> {
+        // A cancel is sure to reach what runs in this process; nothing is to be done behind it.
+        Ok(())
+    }
+
+    fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
+        let stop = Stop { signal: Arc::clone(&self.signal), link: Arc::clone(&self.link) };
+        Some(Box::new(stop))
+    }
+
+    async fn close(self: Box<Self>) {
+        // Where it is locked, what runs was abandoned and closes it.
+        let lease = self.link.try_lock().ok().and_then(|mut link| link.take());
+        if let Some(lease) = lease {
             lease.close().await;
         }
     }
@@ -204,12 +232,31 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A database in memory is shared, so the place is free only when the connection is closed
         // and its locks are gone. Without a runtime there is nobody to wait for that.
-        if let Link::Ready(lease) = mem::replace(&mut self.link, Link::Lost)
-            && let Ok(runtime) = Handle::try_current()
-        {
-            runtime.spawn(lease.close());
+        let Ok(runtime) = Handle::try_current() else {
+            let lease = self.link.try_lock().ok().and_then(|mut link| link.take());
+            return drop(lease);
+        };
+        if self.link.try_lock().is_ok_and(|link| link.is_none()) {
+            return;
         }
+        let link = Arc::clone(&self.link);
+        runtime.spawn(async move { end(&link).await });
     }
+}
+
+/// Waits until nothing runs, and closes the connection.
+async fn end(link: &Mutex<Option<Lease>>) {
+    if let Some(lease) = link.lock().await.take() {
+        lease.close().await;
+    }
+}
+
+/// What is left of a session whose connection or thread broke.
+fn crashed(source: Box<dyn std::error::Error + Send + Sync>) -> Problem {
+    let mut problem = Problem::new(Fault::Connection, format!("the session broke: {source}"));
+    problem.outcome_unknown = true;
+    problem.source = Some(source);
+    problem
 }
 
 impl Work {
@@ -282,13 +329,24 @@ fn take_back(database: &mut Database<'_>, signal: &Signal) -> Result<(), Failure
     database.run(b"ROLLBACK").map(drop)
 }
 
-/// Cancels what a session runs.
-struct Stop(Arc<Signal>);
+/// Cancels what a session runs, or ends the session.
+struct Stop {
+    signal: Arc<Signal>,
+    link: Link,
+}
 
 #[async_trait]
 impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
-        self.0.cancel();
+        self.signal.cancel();
         Ok(())
+    }
+
+    async fn terminate(&self) -> Result<(), AdapterError> {
+        self.signal.terminate();
+        tokio::time::timeout(END_WITHIN, end(&self.link)).await.map_err(|_| {
+            let said = format!("the session did not end within {} ms", END_WITHIN.as_millis());
+            AdapterError { transient: true, ..AdapterError::new(Fault::Timeout, said) }
+        })
     }
 }

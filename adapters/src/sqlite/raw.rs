@@ -7,6 +7,7 @@ use std::{
     ffi::{CStr, c_char, c_int},
     marker::PhantomData,
     ptr::{self, NonNull},
+    slice,
 };
 
 use libsqlite3_sys as ffi;
@@ -79,6 +80,19 @@ impl<'a> Database<'a> {
         Ok(changed)
     }
 
+    /// Runs one statement and gives its rows, each value as text, or none for NULL.
+    pub(super) fn rows(&mut self, text: &[u8]) -> Result<Vec<Vec<Option<Vec<u8>>>>, Failure> {
+        let mut rows = Vec::new();
+        let Some(statement) = self.prepare(text)?.0 else { return Ok(rows) };
+        while self.step(&statement)? {
+            // SAFETY: the statement is of this handle and not finalized.
+            let columns = unsafe { ffi::sqlite3_data_count(statement.0.as_ptr()) };
+            let row = (0..columns).map(|column| self.value(&statement, column));
+            rows.push(row.collect::<Result<_, _>>()?);
+        }
+        Ok(rows)
+    }
+
     /// Prepares the first statement of a text, and gives the text after it.
     fn prepare<'t>(&mut self, text: &'t [u8]) -> Result<(Option<Statement>, &'t [u8]), Failure> {
         let length = c_int::try_from(text.len()).map_err(|_| Failure {
@@ -114,20 +128,49 @@ impl<'a> Database<'a> {
         let handle = self.handle.as_ptr();
         // SAFETY: the handle is open and locked.
         let before = unsafe { ffi::sqlite3_total_changes64(handle) };
-        loop {
-            // SAFETY: the statement is of this handle and not finalized.
-            match unsafe { ffi::sqlite3_step(statement.0.as_ptr()) } {
-                ffi::SQLITE_ROW => {}
-                ffi::SQLITE_DONE => break,
-                code => return Err(self.failure(code)),
-            }
-        }
+        while self.step(statement)? {}
         // SAFETY: the handle is open and locked.
         let (after, changed) =
             unsafe { (ffi::sqlite3_total_changes64(handle), ffi::sqlite3_changes64(handle)) };
         // `changes` speaks of the last statement that changes anything, be it another one.
         let changed = if after == before { 0 } else { changed };
         Ok(u64::try_from(changed).unwrap_or(0))
+    }
+
+    /// Runs a statement to its next row; false where there is none.
+    fn step(&mut self, statement: &Statement) -> Result<bool, Failure> {
+        // SAFETY: the statement is of this handle and not finalized.
+        match unsafe { ffi::sqlite3_step(statement.0.as_ptr()) } {
+            ffi::SQLITE_ROW => Ok(true),
+            ffi::SQLITE_DONE => Ok(false),
+            code => Err(self.failure(code)),
+        }
+    }
+
+    /// A value of the row that a statement stands at, as text.
+    fn value(&mut self, statement: &Statement, column: c_int) -> Result<Option<Vec<u8>>, Failure> {
+        let statement = statement.0.as_ptr();
+        // SAFETY: the statement stands at a row that has this column. The type is asked for before
+        // the text, and the text before its length, as the conversion changes both.
+        let (kind, text, length) = unsafe {
+            let kind = ffi::sqlite3_column_type(statement, column);
+            let text = ffi::sqlite3_column_text(statement, column);
+            (kind, text, ffi::sqlite3_column_bytes(statement, column))
+        };
+        let length = usize::try_from(length).unwrap_or(0);
+        if kind == ffi::SQLITE_NULL {
+            return Ok(None);
+        }
+        if text.is_null() {
+            // SAFETY: the handle is open and locked.
+            return match unsafe { ffi::sqlite3_errcode(self.handle.as_ptr()) } {
+                ffi::SQLITE_NOMEM => Err(self.failure(ffi::SQLITE_NOMEM)),
+                _ => Ok(Some(Vec::new())),
+            };
+        }
+        // SAFETY: the text has that many bytes and stays as it is until the statement goes on; it
+        // is copied before that.
+        Ok(Some(unsafe { slice::from_raw_parts(text, length) }.to_vec()))
     }
 
     /// What SQLite says about the call that failed just now.

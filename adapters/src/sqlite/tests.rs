@@ -198,6 +198,85 @@ async fn a_cancel_stops_what_runs_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn values_are_fetched_as_text_and_null_as_none() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let sql = "SELECT 1 AS a, 'ä''b', NULL, 1.5, x'', '' UNION ALL SELECT 2, 3, 4, 5, 6, 7;";
+    let rows = session.fetch(sql).await.unwrap();
+    let text = |value: &str| Some(value.to_owned());
+    let first = [text("1"), text("ä'b"), None, text("1.5"), text(""), text("")];
+    assert_eq!(rows, [first, ["2", "3", "4", "5", "6", "7"].map(text)]);
+    assert!(session.fetch("SELECT 1 WHERE 0").await.unwrap().is_empty());
+    assert!(session.fetch("-- nothing").await.unwrap().is_empty());
+    let problem = session.fetch("SELECT x'ff'").await.unwrap_err();
+    assert_eq!(problem.message, "a value of the answer is not UTF-8");
+    let problem = session.fetch("SELECT * FROM none").await.unwrap_err();
+    assert_eq!((problem.fault, problem.outcome_unknown), (Fault::Statement, false));
+    assert_eq!(session.fetch("SELECT 1").await.unwrap(), [[text("1")]]);
+}
+
+#[tokio::test]
+async fn a_limit_on_statements_is_no_error() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    session.limit_statements(Duration::ZERO).await.unwrap();
+    session.fetch("SELECT 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_session_that_is_terminated_has_nothing_open_and_takes_nothing() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let terminate = session.cancel_handle().unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
+    let open: [&[u8]; 2] = [b"BEGIN;", b"INSERT INTO t VALUES (1);"];
+    run(&mut *session, Scope::Scripted, &open).await.unwrap();
+    terminate.terminate().await.unwrap();
+    // There is one place, so this proves that the connection is closed.
+    let mut next = database.acquire().await.unwrap();
+    holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
+    let problem = run(&mut *session, Scope::Scripted, &[b"COMMIT;"]).await.unwrap_err();
+    assert_eq!(problem.message, "the session has lost its connection");
+    session.fetch("SELECT 1").await.unwrap_err();
+    session.rollback().await.unwrap();
+    terminate.terminate().await.unwrap();
+    session.close().await;
+    holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
+}
+
+#[tokio::test]
+async fn what_runs_in_a_session_that_is_terminated_fails_and_leaves_nothing() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let terminate = session.cancel_handle().unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
+    let slow: [&[u8]; 2] = [b"INSERT INTO t VALUES (1);", ENDLESS];
+    let (result, ended) = tokio::join!(run(&mut *session, Scope::Atomic, &slow), async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        terminate.terminate().await
+    });
+    ended.unwrap();
+    let problem = result.unwrap_err();
+    assert_eq!((problem.fault, problem.outcome_unknown), (Fault::Cancelled, false));
+    let mut next = database.acquire().await.unwrap();
+    holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
+    run(&mut *session, Scope::Bare, &[b"SELECT 1;"]).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn the_end_of_a_request_that_was_dropped_is_waited_for() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let terminate = session.cancel_handle().unwrap();
+    run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a);"]).await.unwrap();
+    let work = run(&mut *session, Scope::Bare, &[ENDLESS]);
+    tokio::time::timeout(Duration::from_millis(50), work).await.unwrap_err();
+    terminate.terminate().await.unwrap();
+    let mut next = database.acquire().await.unwrap();
+    holds(&mut *next, "(SELECT count(*) FROM t) = 0").await;
+}
+
+#[tokio::test]
 async fn a_locked_file_is_a_conflict_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("a.db").display());
