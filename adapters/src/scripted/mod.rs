@@ -1,7 +1,9 @@
 //! A database that does what a test tells it: it keeps a log, answers from a script, and says
 //! which statements would be applied now. It holds no data and understands no SQL but the first
-//! words that open and end transactions.
+//! words that open and end transactions, and what a batcher writes for its ledger: a table with
+//! `_ledger` in its name takes no row whose `run`, `first_statement` and `state` it has already.
 
+mod ledger;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -184,6 +186,15 @@ impl Scripted {
     #[must_use]
     pub fn applied(&self) -> Vec<String> {
         self.state().applied.clone()
+    }
+
+    /// As [`Scripted::applied`], without those that create a ledger or insert into one: they are
+    /// the batcher's own.
+    #[must_use]
+    pub fn applied_statements(&self) -> Vec<String> {
+        let mut applied = self.applied();
+        applied.retain(|statement| !ledger::is_of_ledger(statement));
+        applied
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

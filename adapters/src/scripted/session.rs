@@ -10,7 +10,7 @@ use crate::{
     body::{Body, first_word},
 };
 
-use super::{Answer, Event, Scripted};
+use super::{Answer, Event, Scripted, ledger};
 
 /// What a session remembers.
 pub(super) struct Session {
@@ -104,6 +104,46 @@ impl Session {
         }
     }
 
+    /// Applies a request, unless a row of a ledger is there already.
+    fn apply_all(&mut self, request: &Request<'_>) -> Result<(), Problem> {
+        let Some(statement) = self.collision(request) else {
+            self.apply_request(request, usize::MAX);
+            return Ok(());
+        };
+        let problem = Problem::new(Fault::Statement, "the ledger has this row already");
+        let problem = Problem {
+            code: Some("23505".to_owned()),
+            statement: Some(statement),
+            kept: if request.scope == Scope::Bare { statement } else { 0 },
+            ..problem
+        };
+        Err(self.fail(request, problem))
+    }
+
+    /// The first statement with a row of a ledger that is there already.
+    fn collision(&self, request: &Request<'_>) -> Option<u32> {
+        if request.copy.is_some() {
+            return None;
+        }
+        let mut rows = None;
+        for (index, (_, statement)) in (0..).zip(Body::of(request).ok()?.statements()) {
+            let Some(row) = ledger::row(&String::from_utf8_lossy(statement)) else { continue };
+            let rows = rows.get_or_insert_with(|| self.ledger());
+            if rows.iter().any(|other| row.collides_with(other)) {
+                return Some(index);
+            }
+            rows.push(row);
+        }
+        None
+    }
+
+    /// The rows of ledgers that are applied, or open in this session.
+    fn ledger(&self) -> Vec<ledger::Row> {
+        let state = self.database.state();
+        let open = state.open.get(&self.session).into_iter().flatten();
+        state.applied.iter().chain(open).filter_map(|statement| ledger::row(statement)).collect()
+    }
+
     /// Applies the first statements of a request.
     fn apply_request(&mut self, request: &Request<'_>, count: usize) {
         match request.copy {
@@ -142,15 +182,9 @@ impl Session {
             self.unless_terminated(tokio::time::sleep(delay)).await?;
         }
         match answer {
-            Answer::Applies(effects) => {
-                self.apply_request(request, usize::MAX);
-                Ok(effects)
-            }
+            Answer::Applies(effects) => self.apply_all(request).map(|()| effects),
             Answer::Fails(problem) => Err(self.fail(request, problem)),
-            Answer::AppliesButFails(problem) => {
-                self.apply_request(request, usize::MAX);
-                Err(problem)
-            }
+            Answer::AppliesButFails(problem) => self.apply_all(request).and(Err(problem)),
             Answer::Hangs => {
                 self.unless_terminated(self.stop.notified()).await?;
                 Err(self.fail(request, Problem::new(Fault::Cancelled, "cancelled")))
@@ -233,13 +267,12 @@ impl Connection for Session {
         Ok(())
     }
 
-    async fn fetch(&mut self, _: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
+    async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
         self.usable()?;
         if self.copy.is_some() {
             return Err(Problem::new(Fault::Unsupported, "a copy block is under way"));
         }
-        // It holds no data.
-        Ok(Vec::new())
+        Ok(ledger::answer(&self.ledger(), sql))
     }
 
     async fn limit_statements(&mut self, _: Duration) -> Result<(), Problem> {
