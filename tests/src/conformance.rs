@@ -2,6 +2,7 @@
 //! [`Capabilities`](sql_batcher_adapters::Capabilities).
 
 mod copies;
+mod own;
 
 use std::time::{Duration, Instant};
 
@@ -58,8 +59,13 @@ pub async fn conformance(adapter: &dyn Adapter, sql: &Sql) {
     if adapter.capabilities().binary_text {
         passes_on_any_bytes(adapter, sql).await;
     }
+    own::fetches_text_and_null(adapter, sql).await;
+    own::fetches_after_a_failure(adapter, sql).await;
+    own::limits_statements(adapter, sql).await;
     if adapter.capabilities().cancel {
         cancels_what_runs(adapter, sql).await;
+        own::terminates_what_is_open(adapter, sql).await;
+        own::terminates_what_runs(adapter, sql).await;
     }
     is_of_no_use_after_a_request_was_left(adapter, sql).await;
     let mut session = session(adapter).await;
