@@ -2,6 +2,8 @@
 
 pub mod conformance;
 pub mod dumps;
+pub mod own_server;
+pub mod proxy;
 pub mod recorder;
 pub mod scripts;
 pub mod servers;

@@ -25,19 +25,23 @@ fn url(variable: &str, example: &str) -> Option<String> {
     if let Ok(url) = env::var(variable) {
         return Some(url);
     }
-    let skip = env::var("SQL_BATCHER_SKIP_SERVERS").is_ok_and(|value| value == "1");
     assert!(
-        skip,
+        may_skip(),
         "no test server: start one with an empty database and set {variable}={example}, \
          or set SQL_BATCHER_SKIP_SERVERS=1 to skip the tests that need servers"
     );
-    println!("skipped: no server");
-    note_skipped();
+    note_skipped("no server");
     None
 }
 
+/// Whether tests that need servers may do without.
+pub(crate) fn may_skip() -> bool {
+    env::var("SQL_BATCHER_SKIP_SERVERS").is_ok_and(|value| value == "1")
+}
+
 /// Tells `cargo xtask test` which test does without its server: a test has a thread of its name.
-fn note_skipped() {
+pub(crate) fn note_skipped(why: &str) {
+    println!("skipped: {why}");
     let Some(list) = env::var_os("SQL_BATCHER_TEST_SKIPPED") else { return };
     let name = thread::current().name().unwrap_or("a test without a name").to_owned();
     let file = File::options().append(true).create(true).open(list);

@@ -286,10 +286,11 @@ async fn a_lock_wait_in_mysql_takes_the_whole_batch_back_before_it_is_retried() 
         &url,
         &[
             "DROP TABLE IF EXISTS faults_lock",
-            "CREATE TABLE faults_lock (id int, n int) ENGINE=InnoDB",
+            "CREATE TABLE faults_lock (id int PRIMARY KEY, n int) ENGINE=InnoDB",
             "INSERT INTO faults_lock VALUES (1, 0)",
             "BEGIN",
-            "SELECT 1 FROM faults_lock FOR UPDATE",
+            // Only the row: the INSERT of the batch is to go through.
+            "SELECT 1 FROM faults_lock WHERE id = 1 FOR UPDATE",
         ],
     )
     .await;

@@ -55,6 +55,8 @@ pub(super) fn start(folder: &Path, programs: &Programs) -> Result<(Running, Vari
     let command = |program: &Path| {
         let mut command = Command::new(program);
         command.arg("--no-defaults").arg(option("datadir", &folder.join("data")));
+        // A server that starts deletes all temporary tables it finds, those of others too.
+        command.arg(option("tmpdir", folder));
         if is_root() {
             command.arg("--user=root");
         }
