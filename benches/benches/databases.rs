@@ -10,10 +10,7 @@
 //! `SQL_BATCHER_TEST_POSTGRES_URL` and `SQL_BATCHER_TEST_MYSQL_URL`; the table `bench_rows` in them
 //! is dropped.
 
-use std::{
-    env,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use sql_batcher::{
     Batcher,
@@ -21,16 +18,15 @@ use sql_batcher::{
 };
 use sql_batcher_benches::{
     is_measuring, number,
+    peer::{Failed, Peer, check, prepare, server},
     sample::in_turns,
-    scripts::{self, CREATE_TABLE},
+    scripts,
     table::{Row, Table},
 };
-use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
+use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
 const ROUNDS: usize = 5;
-
-type Failed = Box<dyn std::error::Error>;
 
 /// How a script is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,45 +65,6 @@ impl Input {
     fn lines(&self, way: Way) -> &[String] {
         if way == Way::Autocommit { &self.lines[..self.few] } else { &self.lines }
     }
-}
-
-/// A connection of sqlx to one of the databases.
-trait Peer: Connection<Database: sqlx::Database> + Sized {
-    async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error>;
-    async fn count(&mut self) -> Result<i64, sqlx::Error>;
-}
-
-/// The same text for each connection, because what an executor is cannot be said in general.
-macro_rules! peer {
-    ($connection:ty) => {
-        impl Peer for $connection {
-            async fn run(&mut self, sql: &str) -> Result<(), sqlx::Error> {
-                self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop)
-            }
-
-            async fn count(&mut self) -> Result<i64, sqlx::Error> {
-                sqlx::query_scalar("SELECT count(*) FROM bench_rows").fetch_one(self).await
-            }
-        }
-    };
-}
-
-peer!(SqliteConnection);
-peer!(PgConnection);
-peer!(MySqlConnection);
-
-async fn prepare<C: Peer>(url: &str) -> Result<(), Failed> {
-    let mut connection = C::connect(url).await?;
-    connection.run("DROP TABLE IF EXISTS bench_rows").await?;
-    connection.run(CREATE_TABLE).await?;
-    Ok(connection.close().await?)
-}
-
-async fn check<C: Peer>(url: &str, expected: usize) -> Result<(), Failed> {
-    let mut connection = C::connect(url).await?;
-    let count = connection.count().await?;
-    assert_eq!(usize::try_from(count), Ok(expected), "rows");
-    Ok(connection.close().await?)
 }
 
 async fn one_by_one<C: Peer>(url: &str, lines: &[String], way: Way) -> Result<(), Failed> {
@@ -165,15 +122,6 @@ fn compare<C: Peer>(table: &mut Table, database: &str, url: &str, input: &Input)
     for row in rows {
         table.push(row);
     }
-}
-
-/// Where a server is; said loudly where that is not known.
-fn server(table: &mut Table, database: &str, variable: &str) -> Option<String> {
-    let url = env::var(variable).ok().filter(|url| !url.is_empty());
-    if url.is_none() {
-        table.leave_out(format!("{database}: {variable} is not set"));
-    }
-    url
 }
 
 fn main() {

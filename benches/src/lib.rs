@@ -5,6 +5,7 @@
 //! - `sessions`: what does it cost to open a session, and to call into it?
 //! - `startup`: how long from the start of the process to its first batch?
 //! - `databases`: how much faster than one statement per round trip is a whole run?
+//! - `recovery`: what does a ledger cost, and what do several batches in flight gain?
 //! - `memory`: does the program need more memory for a larger script?
 //!
 //! `cargo xtask bench` runs all of them, with servers of its own. Without servers:
@@ -15,6 +16,7 @@
 
 pub mod estimates;
 pub mod native;
+pub mod peer;
 pub mod program;
 pub mod sample;
 pub mod scripts;

@@ -17,7 +17,7 @@ pub struct Applies;
 impl Host for Applies {
     fn execute(&mut self, batch: Batch) -> Execution {
         black_box(&batch);
-        Execution::Finished(Outcome::Applied { rows: None, rejected: Vec::new() })
+        Execution::Finished(Outcome::applied(None))
     }
 
     fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {

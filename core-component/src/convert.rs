@@ -44,6 +44,14 @@ cases!(core::SealReason => wit::SealReason {
     Transaction => Transaction, Flush => Flush, Finish => Finish, Refusal => Refusal,
 });
 
+cases!(core::Cause => wit::Cause {
+    Failed => Failed, Unknown => Unknown, Cancelled => Cancelled,
+});
+
+cases!(wit::Cause => core::Cause {
+    Failed => Failed, Unknown => Unknown, Cancelled => Cancelled,
+});
+
 cases!(core::FailureKind => wit::FailureKind {
     InvalidOptions => InvalidOptions, InvalidQuery => InvalidQuery,
     BatchSizeExceeded => BatchSizeExceeded, Hook => Hook, Execution => Execution,
@@ -75,31 +83,37 @@ impl From<wit::Options> for core::Options {
 
 impl From<wit::Outcome> for core::Outcome {
     fn from(outcome: wit::Outcome) -> Self {
-        match outcome {
-            wit::Outcome::Applied(applied) => {
-                Self::Applied { rows: applied.rows, rejected: applied.rejected }
-            }
-            wit::Outcome::Failed(failed) => {
-                Self::Failed { statement: failed.statement, kept: failed.kept }
-            }
-            wit::Outcome::Unknown => Self::Unknown,
-            wit::Outcome::Cancelled => Self::Cancelled,
+        Self {
+            settled: outcome.settled,
+            rejected: outcome.rejected,
+            rows: outcome.rows,
+            interruption: outcome.interruption.map(core::Interruption::from),
         }
     }
 }
 
 impl From<core::Outcome> for wit::Outcome {
     fn from(outcome: core::Outcome) -> Self {
-        match outcome {
-            core::Outcome::Applied { rows, rejected } => {
-                Self::Applied(wit::Applied { rows, rejected })
-            }
-            core::Outcome::Failed { statement, kept } => {
-                Self::Failed(wit::Failed { statement, kept })
-            }
-            core::Outcome::Unknown => Self::Unknown,
-            core::Outcome::Cancelled => Self::Cancelled,
+        Self {
+            settled: outcome.settled,
+            rejected: outcome.rejected,
+            rows: outcome.rows,
+            interruption: outcome.interruption.map(wit::Interruption::from),
         }
+    }
+}
+
+impl From<wit::Interruption> for core::Interruption {
+    fn from(interruption: wit::Interruption) -> Self {
+        let wit::Interruption { cause, statements, statement } = interruption;
+        Self { cause: cause.into(), statements, statement }
+    }
+}
+
+impl From<core::Interruption> for wit::Interruption {
+    fn from(interruption: core::Interruption) -> Self {
+        let core::Interruption { cause, statements, statement } = interruption;
+        Self { cause: cause.into(), statements, statement }
     }
 }
 
@@ -146,6 +160,7 @@ impl From<core::Batch> for wit::Batch {
             kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
             rows: batch.rows,
             scope: batch.scope.into(),
+            ends_transaction: batch.ends_transaction,
             copy: batch.copy.map(wit::CopyPart::from),
             sealed_by: batch.sealed_by.into(),
         }
@@ -193,6 +208,7 @@ impl From<core::Report> for wit::Report {
             applied: report.applied,
             failed: report.failed,
             rolled_back: report.rolled_back,
+            rejected: report.rejected,
             skipped: report.skipped,
             unknown: report.unknown,
             not_reached: report.not_reached,

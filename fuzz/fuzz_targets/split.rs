@@ -89,7 +89,7 @@ struct Recorder {
 impl Host for Recorder {
     fn execute(&mut self, batch: Batch) -> Execution {
         self.batches.push(batch);
-        Execution::Finished(Outcome::Applied { rows: None, rejected: Vec::new() })
+        Execution::Finished(Outcome::applied(None))
     }
 
     fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {

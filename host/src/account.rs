@@ -1,7 +1,7 @@
 //! What became of the statements: counted by the component, and by the host where the component
 //! can no longer be asked.
 
-use crate::progress::Outcome;
+use crate::progress::{Cause, Outcome};
 
 /// What became of the statements, as the component counts them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,7 @@ pub(crate) struct Account {
     pub(crate) applied: u64,
     pub(crate) failed: u64,
     pub(crate) rolled_back: u64,
+    pub(crate) rejected: u64,
     pub(crate) skipped: u64,
     pub(crate) unknown: u64,
     pub(crate) not_reached: u64,
@@ -27,6 +28,7 @@ impl Account {
             self.applied,
             self.failed,
             self.rolled_back,
+            self.rejected,
             self.skipped,
             self.unknown,
             self.not_reached,
@@ -36,29 +38,34 @@ impl Account {
     }
 
     /// Writes down how a batch ended where the component can no longer be told.
-    pub(crate) fn settle(&mut self, statements: u64, outcome: Outcome) {
+    pub(crate) fn settle(&mut self, statements: u64, outcome: &Outcome) {
         let statements = statements.min(self.open);
         self.open -= statements;
-        match outcome {
-            Outcome::Applied { rows } => {
-                self.applied += statements;
-                self.rows += rows.unwrap_or(0);
+        self.rows += outcome.rows.unwrap_or(0);
+        let settled = match outcome.interruption {
+            None => statements,
+            Some(_) => u64::from(outcome.settled).min(statements),
+        };
+        let rejected = (outcome.rejected.len() as u64).min(settled);
+        self.rejected += rejected;
+        self.applied += settled - rejected;
+        let Some(interruption) = outcome.interruption else { return };
+        let left = statements - settled;
+        let sent = u64::from(interruption.statements).max(1).min(left);
+        self.not_reached += left - sent;
+        match interruption.cause {
+            Cause::Failed => {
+                self.failed += sent.min(1);
+                self.rolled_back += sent - sent.min(1);
             }
-            Outcome::Failed { kept, .. } => {
-                let kept = u64::from(kept).min(statements);
-                let failed = (statements - kept).min(1);
-                self.applied += kept;
-                self.failed += failed;
-                self.rolled_back += statements - kept - failed;
-            }
-            Outcome::Unknown => self.unknown += statements,
-            Outcome::Cancelled => self.not_reached += statements,
+            Cause::Unknown => self.unknown += sent,
+            Cause::Cancelled => self.not_reached += sent,
         }
     }
 
     /// Statements whose fate the database has decided.
     pub(crate) fn decided(&self) -> u64 {
-        self.applied + self.failed + self.rolled_back + self.unknown
+        self.applied + self.failed + self.rolled_back + self.rejected + self.unknown
     }
 
     /// What is still open will not be sent any more; these of it were, inside a transaction that
@@ -94,6 +101,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::progress::Interruption;
 
     #[test]
     fn an_account_that_counts_a_statement_twice_does_not_add_up() {
@@ -103,17 +111,24 @@ mod tests {
 
     #[test]
     fn settling_counts_each_statement_once_whatever_the_outcome() {
+        let interrupted = |cause, settled, statements| Outcome {
+            settled,
+            rejected: vec![0; settled.min(1) as usize],
+            interruption: Some(Interruption { cause, statements, statement: None }),
+            ..Outcome::default()
+        };
         let outcomes = [
-            Outcome::Applied { rows: Some(3) },
-            Outcome::Failed { statement: Some(2), kept: 0 },
-            Outcome::Failed { statement: Some(2), kept: 2 },
-            Outcome::Failed { statement: None, kept: 9 },
-            Outcome::Unknown,
-            Outcome::Cancelled,
+            Outcome::applied(Some(3)),
+            Outcome { rejected: vec![0, 3], ..Outcome::default() },
+            interrupted(Cause::Failed, 0, 4),
+            interrupted(Cause::Failed, 2, 1),
+            interrupted(Cause::Failed, 9, 9),
+            interrupted(Cause::Unknown, 1, 2),
+            interrupted(Cause::Cancelled, 0, 4),
         ];
         for outcome in outcomes {
             let mut account = Account { statements: 7, applied: 2, open: 5, ..Account::default() };
-            account.settle(4, outcome);
+            account.settle(4, &outcome);
             assert!(account.adds_up(), "{outcome:?}: {account:?}");
             account.give_up(1);
             assert!(account.adds_up() && account.open == 0, "{outcome:?}: {account:?}");

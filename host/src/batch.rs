@@ -108,6 +108,8 @@ pub struct Batch {
     pub rows: u32,
     /// How it is to be applied.
     pub scope: Scope,
+    /// Whether a transaction of the script's own ends with its last statement.
+    pub ends_transaction: bool,
     /// Where it is part of a `COPY … FROM stdin` block: which.
     pub copy: Option<CopyPart>,
     /// Why it was closed.
@@ -151,6 +153,15 @@ impl Batch {
         let length = *self.lengths.get(index)? as usize;
         let text = self.body.get(range)?;
         Some(text.get(..length).unwrap_or(text))
+    }
+
+    /// Whether nothing else may be under way with it: it may change the session, or depend on order.
+    pub(crate) fn is_barrier(&self) -> bool {
+        use StatementKind::{Copy, Delete, Insert, Replace, Update};
+        let in_parts = self.copy.is_some_and(|part| part != CopyPart::Whole);
+        let is_plain =
+            |kind: &StatementKind| matches!(kind, Insert | Update | Delete | Replace | Copy);
+        in_parts || self.scope == Scope::Scripted || !self.kinds.iter().all(is_plain)
     }
 
     /// The statement as the adapters take it.
@@ -221,6 +232,7 @@ pub(crate) mod tests {
             kinds: Vec::new(),
             rows: 0,
             scope: Scope::Atomic,
+            ends_transaction: false,
             copy: None,
             sealed_by: SealReason::Finish,
         };

@@ -15,11 +15,12 @@ use tokio::{
 };
 
 use crate::{
-    Batcher, Core, Error, ErrorKind, Options, Oversized, Result, RetryOptions, SandboxLimits,
-    Snapshot, Transactions,
+    Batcher, Core, Error, ErrorKind, LedgerOptions, Options, Oversized, Rejects, Result,
+    RetryOptions, SandboxLimits, Snapshot, Transactions,
     driver::{Driver, Stop},
     guard::{Deadline, Guard},
     pieces::Statements,
+    rejects::Skipping,
     sandbox::{Answer, Session},
     session_memory::SessionMemory,
     slot::Slot,
@@ -36,11 +37,18 @@ pub struct Builder {
     options: Options,
     core: Option<Core>,
     observer: Observer,
+    skipping: Option<Skipping>,
 }
 
 impl Builder {
     pub(crate) fn new(adapter: Arc<dyn Adapter>) -> Self {
-        Self { adapter, options: Options::default(), core: None, observer: Observer::default() }
+        Self {
+            adapter,
+            options: Options::default(),
+            core: None,
+            observer: Observer::default(),
+            skipping: None,
+        }
     }
 
     /// All options at once.
@@ -114,6 +122,54 @@ impl Builder {
         self.set(|options| options.deadline(limit))
     }
 
+    /// How many batches may be under way at once: see [`Options::in_flight`].
+    pub fn in_flight(self, batches: u32) -> Self {
+        self.set(|options| options.in_flight(batches))
+    }
+
+    /// Keeps a ledger, from which the run can be resumed: see [`Options::ledger`].
+    pub fn ledger(self, ledger: LedgerOptions) -> Self {
+        self.set(|options| options.ledger(ledger))
+    }
+
+    /// Leaves bad statements out and goes on without them; by default the first one ends the run.
+    /// Each is handed to `rejects`, with what the database said, and counted in
+    /// [`Report::rejected`](crate::Report::rejected). Bad is what the database refuses for what it
+    /// is (syntax, constraint, permission), not what fails for other reasons.
+    ///
+    /// The good statements of a batch are then applied in order, in as many transactions as it
+    /// takes. A transaction of the script's own is left out as a whole, and ends the run where it
+    /// takes several batches; so does a `COPY` that takes several. Not possible with
+    /// [`Transactions::Run`]. After `max_rejects` statements the next bad one ends the run; none:
+    /// no limit.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> sql_batcher::Result<()> {
+    /// use sql_batcher::{Batcher, Reject, adapters::Sqlite};
+    ///
+    /// let db = Sqlite::connect("sqlite::memory:").await?;
+    /// let rejects = |reject: &Reject<'_>| {
+    ///     eprintln!("{}", reject.error);
+    ///     Ok(())
+    /// };
+    /// let mut batcher = Batcher::builder(db).skip_bad(rejects, Some(10)).build().await?;
+    /// batcher.push_str("CREATE TABLE t (a); INSERT INTO t VALUES (1); INSERT INTO u VALUES (2);")
+    ///     .await?;
+    /// let report = batcher.finish().await?;
+    /// assert_eq!((report.applied, report.rejected), (2, 1));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn skip_bad(
+        mut self,
+        rejects: impl Rejects + 'static,
+        max_rejects: impl Into<Option<u64>>,
+    ) -> Self {
+        self.skipping = Some(Skipping::new(Box::new(rejects), max_rejects.into()));
+        self
+    }
+
     /// Batches with another component than the embedded one.
     pub fn core(mut self, core: Core) -> Self {
         self.core = Some(core);
@@ -147,6 +203,12 @@ impl Builder {
             None => embedded().await?,
         };
         let spans_run = settings.transactions == Transactions::Run;
+        if spans_run && self.skipping.is_some() {
+            let message = "bad statements cannot be left out of a run that is one transaction";
+            return Err(Error::new(ErrorKind::InvalidOptions, message));
+        }
+        let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
+        let skipping = self.skipping.map(Arc::new);
         let eager = settings.max_age.is_some();
         let (commands, queue) = mpsc::channel(WAITING_PIECES);
         let (stop, stopped) = watch::channel(Stop::No);
@@ -154,9 +216,13 @@ impl Builder {
         let started = Instant::now();
         let deadline = times.deadline.map(|after| Deadline { at: started + after, after });
         let slots = (0..settings.max_in_flight)
-            .map(|_| Slot {
+            .map(|number| Slot {
+                number,
                 adapter: Arc::clone(&self.adapter),
                 connection: None,
+                spare: None,
+                last: None,
+                settings: 0,
                 retries: settings.retries,
                 guard: Guard {
                     connect_timeout: times.connect_timeout,
@@ -164,20 +230,24 @@ impl Builder {
                     deadline,
                     stop: stopped.clone(),
                 },
-                memory: SessionMemory::new(settings.dialect),
+                memory: Arc::clone(&memory),
+                ledger: None,
+                skipping: skipping.clone(),
                 spans_run,
+                last_key: None,
             })
             .collect();
         let tally = Arc::new(Mutex::new(tally));
         let driver = Driver {
-            session: Session::open(&core, settings, Answer::Pending)?,
+            session: Session::open(&core, settings.clone(), Answer::Pending)?,
+            settings,
+            memory,
             adapter: self.adapter,
             idle: slots,
             commands: queue,
             stop: stopped,
             tally: Arc::clone(&tally),
             observer: self.observer,
-            spans_run,
             deadline,
         };
         let task = runtime.spawn(driver.run());

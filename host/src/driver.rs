@@ -16,14 +16,17 @@ use tokio::{
 };
 
 use crate::{
-    Error, ErrorKind, Position, Report, Result,
+    Error, ErrorKind, Position, Report, Result, Transactions,
     batch::Batch,
     guard::Deadline,
     input::Sources,
-    progress::{Outcome, Progress},
+    ledger::{History, Part, Spans},
+    options::Settings,
+    progress::{Cause, Interruption, Outcome, Progress},
     report::Failure,
-    run_batch::{Failed, Landed, Trouble, run},
+    run_batch::{Failed, Flight, Landed, Trouble, run},
     sandbox::Session,
+    session_memory::SessionMemory,
     slot::{Slot, close_adapter},
     tally::{Observer, Tally},
 };
@@ -71,7 +74,8 @@ pub(crate) struct Driver {
     pub(crate) stop: watch::Receiver<Stop>,
     pub(crate) tally: Arc<Mutex<Tally>>,
     pub(crate) observer: Observer,
-    pub(crate) spans_run: bool,
+    pub(crate) settings: Settings,
+    pub(crate) memory: Arc<Mutex<SessionMemory>>,
     /// The end of the run's time, if it has one.
     pub(crate) deadline: Option<Deadline>,
 }
@@ -85,7 +89,12 @@ struct Run {
     sent: u64,
     /// Statements of the batches that were applied, be it inside a transaction that is still open.
     landed: u64,
-    sources: Sources,
+    /// Shared with the batches under way.
+    sources: Arc<Sources>,
+    /// What an earlier process has applied.
+    history: History,
+    /// What the ledger's next row stands for; none without a ledger.
+    spans: Option<Spans>,
     /// Where the `COPY` block starts whose data is under way.
     copying: Option<Position>,
     /// Whether a script has been pushed and not ended.
@@ -112,7 +121,9 @@ impl Driver {
             flights: JoinSet::new(),
             sent: 0,
             landed: 0,
-            sources: Sources::default(),
+            sources: Arc::default(),
+            history: History::default(),
+            spans: None,
             copying: None,
             in_script: false,
             flush: None,
@@ -122,7 +133,11 @@ impl Driver {
             failure: None,
             started: Instant::now(),
         };
-        if let Err(error) = run.work().await {
+        let worked = match run.open_ledger().await {
+            Ok(()) => run.work().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = worked {
             run.failure.get_or_insert(error);
             run.settle().await;
         }
@@ -134,7 +149,7 @@ impl Run {
     /// The loop. Ends with the account of the component, or where the component cannot go on.
     async fn work(&mut self) -> Result<()> {
         while self.progress.account.is_none() {
-            self.launch();
+            self.launch()?;
             self.answer_flush();
             let due = self.progress.deadline_ms.filter(|due| self.ticked_ms != Some(*due));
             tokio::select! {
@@ -163,17 +178,87 @@ impl Run {
         *ready && failure.is_none() && self.flush.is_none() && open
     }
 
+    /// Opens the ledger, if one is wanted, and reads what an earlier process has left in it.
+    async fn open_ledger(&mut self) -> Result<()> {
+        let settings = &self.driver.settings;
+        let Some(options) = &settings.ledger else { return Ok(()) };
+        let Some(slot) = self.driver.idle.first_mut() else { return Ok(()) };
+        let (ledger, history) = slot.open_ledger(options, settings).await?;
+        for slot in &mut self.driver.idle {
+            slot.ledger = Some(ledger.clone());
+        }
+        let resumed = ledger.resumed;
+        let mut tally = self.tally();
+        if settings.ledger.as_ref().is_some_and(|options| options.resume) && !resumed {
+            tally.notes.push("there was no run to resume: this is a new one".to_owned());
+        }
+        tally.run = Some(ledger.run);
+        drop(tally);
+        self.spans = Some(Spans::new(self.spans_run()));
+        self.history = history;
+        Ok(())
+    }
+
+    fn spans_run(&self) -> bool {
+        self.driver.settings.transactions == Transactions::Run
+    }
+
     /// Starts what the component has handed out, as far as there are slots.
-    fn launch(&mut self) {
-        while !self.queue.is_empty() {
-            let Some(slot) = self.driver.idle.pop() else { return };
-            if let Some(batch) = self.queue.pop_front() {
-                self.sent += batch.statements() as u64;
-                if batch.copy == Some(CopyPart::First) {
-                    self.copying = self.sources.of_statement(&batch, 0);
+    fn launch(&mut self) -> Result<()> {
+        while let Some(batch) = self.queue.pop_front() {
+            let Some(slot) = self.slot_for(&batch) else {
+                self.queue.push_front(batch);
+                return Ok(());
+            };
+            let met = match self.spans {
+                Some(_) => self.history.meet(&batch),
+                None => Ok(vec![Part { range: 0..batch.statements(), known: None }]),
+            };
+            let parts = match met {
+                Ok(parts) => parts,
+                Err(unlike) => {
+                    self.queue.push_front(batch);
+                    self.driver.idle.push(slot);
+                    return Err(Error::of_past(unlike, &self.sources));
                 }
-                self.flights.spawn(run(slot, batch));
+            };
+            let span = self.spans.as_mut().and_then(|spans| spans.next(&batch));
+            self.note_known(&batch, &parts);
+            self.sent += batch.statements() as u64;
+            if batch.copy == Some(CopyPart::First) {
+                self.copying = self.sources.of_statement(&batch, 0);
             }
+            let sources = Arc::clone(&self.sources);
+            self.flights.spawn(run(slot, Flight { batch, parts, span, sources }));
+        }
+        Ok(())
+    }
+
+    /// The slot for a batch, if it is free: what changes the session, or needs one that was
+    /// changed, goes to the first.
+    fn slot_for(&mut self, batch: &Batch) -> Option<Slot> {
+        let memory = self.driver.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let needs_first = batch.is_barrier() || memory.pins();
+        drop(memory);
+        let idle = &mut self.driver.idle;
+        let (index, slot) = idle.iter().enumerate().min_by_key(|(_, slot)| slot.number)?;
+        if needs_first && slot.number > 0 {
+            return None;
+        }
+        Some(idle.swap_remove(index))
+    }
+
+    /// Counts what is not sent, as it was dealt with before.
+    fn note_known(&self, batch: &Batch, parts: &[Part]) {
+        if parts.iter().all(|part| part.known.is_none()) {
+            return;
+        }
+        let mut tally = self.tally();
+        let known = parts.iter().filter(|part| part.known.is_some());
+        tally.before.statements += known.map(|part| part.range.len() as u64).sum::<u64>();
+        if parts.iter().all(|part| part.known.is_some()) {
+            tally.before.batches += 1;
+            tally.before.bytes += batch.body.len() as u64;
         }
     }
 
@@ -224,7 +309,7 @@ impl Run {
     fn end_input(&mut self, next: Option<Arc<str>>) -> Result<()> {
         let ended = self.call(Session::end_input);
         let received = self.tally().received;
-        self.sources.begin(received, next);
+        Arc::make_mut(&mut self.sources).begin(received, next);
         self.in_script = false;
         ended
     }
@@ -253,10 +338,12 @@ impl Run {
     fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<()> {
         let (batch, outcome) = self.record(landed)?;
         let statements = batch.statements() as u64;
+        let whole = outcome.interruption.is_none();
+        let kept = outcome.clone();
         let told = self.call(|session, now_ms| session.complete(batch.id, outcome, now_ms));
         if told.is_err() {
-            self.tally().account.settle(statements, outcome_alone(&batch, outcome));
-        } else if let Outcome::Applied { .. } = outcome {
+            self.tally().account.settle(statements, &outcome_alone(&batch, kept));
+        } else if whole {
             self.landed += statements;
         }
         told
@@ -264,30 +351,35 @@ impl Run {
 
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
         let landed = landed.map_err(|_| abandoned())?;
-        let Landed { slot, batch, result, elapsed, attempts, retries } = landed;
+        let Landed { slot, batch, outcome, failed, elapsed, tries, around } = landed;
         self.driver.idle.push(slot);
         self.sent -= batch.statements() as u64;
         let mut tally = self.tally();
-        tally.times.record(elapsed);
-        tally.attempts += u64::from(attempts);
-        tally.retries.add(&retries);
-        drop(tally);
-        match result {
-            Ok(effects) => Ok((batch, Outcome::Applied { rows: effects.rows })),
-            Err(failed) => {
-                let outcome = failed.trouble.outcome();
-                let error = self.explain(failed, &batch);
-                self.failure.get_or_insert(error);
-                Ok((batch, outcome))
-            }
+        if tries.attempts > 0 {
+            tally.times.record(elapsed);
         }
+        tally.attempts += u64::from(tries.attempts);
+        tally.retries.add(&tries.retries);
+        if around > 0 {
+            tally.around += u64::from(around);
+            let last = batch.statements().saturating_sub(1);
+            let place = || self.sources.of_statement(&batch, last);
+            tally.first_around = tally.first_around.take().or_else(place);
+        }
+        drop(tally);
+        if let Some(failed) = failed {
+            let error = self.explain(failed, &batch);
+            self.failure.get_or_insert(error);
+        }
+        Ok((batch, outcome))
     }
 
     fn explain(&self, failed: Failed, batch: &Batch) -> Error {
         let Failed { trouble, attempts, end } = failed;
-        let problem = match trouble {
+        let problem = match *trouble {
             Trouble::Unreachable(error) => return Error::from(error).after(attempts, end),
-            Trouble::Refused(problem) => problem,
+            Trouble::Unwritten(error) => return Error::unwritten(error),
+            Trouble::Refused(refusal) => refusal.problem,
         };
         let position = self.position_of(&problem, batch);
         let error = Error::of_problem(problem).after(attempts, end);
@@ -335,7 +427,10 @@ impl Run {
         self.settle_flights().await;
         let lost = std::mem::take(&mut self.sent);
         let mut tally = self.tally();
-        tally.account.settle(lost, Outcome::Unknown);
+        let cause = Cause::Unknown;
+        let statements = u32::try_from(lost).unwrap_or(u32::MAX);
+        let interruption = Some(Interruption { cause, statements, statement: None });
+        tally.account.settle(lost, &Outcome { interruption, ..Outcome::default() });
         tally.account.give_up(inside_transaction);
     }
 
@@ -343,14 +438,14 @@ impl Run {
         while let Some(landed) = self.flights.join_next().await {
             if let Ok((batch, outcome)) = self.record(landed) {
                 let outcome = outcome_alone(&batch, outcome);
-                self.tally().account.settle(batch.statements() as u64, outcome);
+                self.tally().account.settle(batch.statements() as u64, &outcome);
             }
         }
     }
 
     async fn close(mut self) -> Result<Report> {
         let mut error = self.ended_by();
-        if self.driver.spans_run {
+        if self.spans_run() {
             let mut tally = self.tally();
             match error {
                 None => tally.account.commit(),
@@ -401,17 +496,22 @@ impl Run {
         if let Some(failure) = self.progress.failure.take() {
             return Some(Error::of_refusal(failure, &self.sources));
         }
-        (self.stopped > Stop::No).then(cancelled)
+        if self.stopped > Stop::No {
+            return Some(cancelled());
+        }
+        self.history.unmet(self.tally().account.statements)
     }
 }
 
 /// How a batch ended as far as the batch alone tells: one that belongs to a transaction of the
 /// script's own may or may not have ended it.
 fn outcome_alone(batch: &Batch, outcome: Outcome) -> Outcome {
-    match outcome {
-        Outcome::Applied { .. } if batch.scope == Scope::Scripted => Outcome::Unknown,
-        outcome => outcome,
+    if batch.scope != Scope::Scripted || outcome.interruption.is_some() {
+        return outcome;
     }
+    let statements = u32::try_from(batch.statements()).unwrap_or(u32::MAX);
+    let interruption = Some(Interruption { cause: Cause::Unknown, statements, statement: None });
+    Outcome { interruption, ..Outcome::default() }
 }
 
 /// Waits for this moment; for ever where there is none.

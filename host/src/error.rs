@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 use sql_batcher_adapters::{self as adapters, AdapterError, Problem};
 
-use crate::{Report, input::Sources, progress::SessionFailure, run_batch::End};
+use crate::{Report, input::Sources, ledger::Unlike, progress::SessionFailure, run_batch::End};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -38,8 +38,10 @@ pub enum ErrorKind {
     Hook,
     /// The sandboxed component failed, broke its contract, or reached a limit of the sandbox.
     Sandbox,
-    /// The input could not be read.
+    /// The input could not be read, or is not that of the run that is to be resumed.
     Input,
+    /// What the run writes (rejected statements) could not be written.
+    Output,
     /// The run was cancelled.
     Cancelled,
 }
@@ -261,8 +263,36 @@ impl Error {
                 self.0.retry = Retry::Never;
                 self.0.message = format!("{}; not tried again: {why}", self.0.message);
             }
+            End::Kept(why) => {
+                self.0.message = format!("{}; not left out: {why}", self.0.message);
+            }
+            End::TooMany(most) => {
+                let message = &self.0.message;
+                self.0.message =
+                    format!("{message}; not left out: max_rejects of {most} is reached");
+            }
         }
         self
+    }
+
+    /// What the database said to a statement that is left out.
+    pub(crate) fn of_refusal_by_database(problem: &Problem) -> Self {
+        let (kind, fault) = classify(problem.fault);
+        let mut error = Self::new(kind, problem.message.clone()).by(fault);
+        error.0.code.clone_from(&problem.code);
+        error
+    }
+
+    /// The run cannot go on with what the ledger says.
+    pub(crate) fn of_past(unlike: Unlike, sources: &Sources) -> Self {
+        let position = unlike.place.map(|place| sources.position(place, None));
+        Self::new(unlike.kind, unlike.message).at(position)
+    }
+
+    /// What was left out could not be written down.
+    pub(crate) fn unwritten(error: std::io::Error) -> Self {
+        Self::new(ErrorKind::Output, format!("a rejected statement cannot be written: {error}"))
+            .with_source(error.into())
     }
 
     /// A request that failed.
@@ -325,7 +355,7 @@ fn fault_of(kind: ErrorKind) -> Fault {
         ErrorKind::InvalidOptions | ErrorKind::Hook | ErrorKind::Cancelled => Fault::Caller,
         ErrorKind::Database | ErrorKind::RetriesExhausted => Fault::Database,
         ErrorKind::Connection | ErrorKind::Timeout => Fault::Environment,
-        ErrorKind::OutcomeUnknown | ErrorKind::Input => Fault::Environment,
+        ErrorKind::OutcomeUnknown | ErrorKind::Input | ErrorKind::Output => Fault::Environment,
         ErrorKind::Sandbox => Fault::Engine,
     }
 }

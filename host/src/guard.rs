@@ -1,10 +1,10 @@
 //! Limits on time, and the cancel on the server that makes them hold.
 //!
-//! A limit is not set on the server: `statement_timeout` and its like are settings of the session,
-//! which the script sees and may change, and a script's own value must count. Instead what exceeds
-//! a limit is cancelled from outside, through a second connection, and the answer is waited for,
-//! for a bounded time: a confirmed cancel says that the request was not applied. Whatever the
-//! answer, the session is of no further use, since a late cancel would hit its next request.
+//! What exceeds a limit is cancelled from outside, through a second connection, and the answer is
+//! waited for, for a bounded time: a confirmed cancel says that the request was not applied.
+//! Whatever the answer, the session is of no further use, since a late cancel would hit its next
+//! request. The server's own limit (`statement_timeout` and its like) is only a second line: it is
+//! a setting of the session, which the script sees and may change, and holds for each statement.
 
 use std::{pin::pin, time::Duration};
 
@@ -39,10 +39,22 @@ pub(crate) struct Deadline {
 }
 
 /// What became of a request under guard.
-pub(crate) struct Guarded<T> {
-    pub(crate) result: Result<T, Problem>,
+pub(crate) struct Guarded<T, E = Problem> {
+    pub(crate) result: Result<T, E>,
     /// Whether it was interrupted, so that its session is of no further use.
     pub(crate) interrupted: bool,
+}
+
+/// What a request under guard may fail with: a problem, perhaps with something about it.
+pub(crate) trait Refused: From<Problem> {
+    /// The same about another problem.
+    fn map(self, change: impl FnOnce(Problem) -> Problem) -> Self;
+}
+
+impl Refused for Problem {
+    fn map(self, change: impl FnOnce(Problem) -> Problem) -> Self {
+        change(self)
+    }
 }
 
 /// Why something is interrupted.
@@ -55,11 +67,11 @@ enum Why {
 
 impl Guard {
     /// Runs a request within the limits of an attempt.
-    pub(crate) async fn request<T>(
+    pub(crate) async fn request<T, E: Refused>(
         &mut self,
         cancel: Option<Box<dyn Cancel>>,
-        work: impl Future<Output = Result<T, Problem>>,
-    ) -> Guarded<T> {
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Guarded<T, E> {
         let limit = self.limit();
         let mut work = pin!(work);
         let why = tokio::select! {
@@ -82,8 +94,8 @@ impl Guard {
         };
         let result = match timeout(CANCEL_WITHIN, stopping).await.ok().flatten() {
             Some(Ok(done)) => Ok(done),
-            Some(Err(problem)) => Err(why.explain(problem)),
-            None => Err(why.unconfirmed()),
+            Some(Err(refused)) => Err(refused.map(|problem| why.explain(problem))),
+            None => Err(why.unconfirmed().into()),
         };
         Guarded { result, interrupted: true }
     }

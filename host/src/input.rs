@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The names of the inputs. One entry for each named input, none for each statement.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
     /// In the order of their starts; what comes before the first has no name.
     starts: Vec<(u64, Option<Arc<str>>)>,

@@ -4,7 +4,7 @@ use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
 use sql_batcher_adapters::{Capabilities, Dialect};
 
-use crate::{Error, ErrorKind, Result, RetryOptions};
+use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_ROW_BYTES};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -20,6 +20,8 @@ const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::f
 const DEADLINE: RangeInclusive<Duration> =
     Duration::from_millis(1)..=Duration::from_secs(30 * 86_400);
 const RETRIES: RangeInclusive<u32> = 0..=1000;
+/// The most that the component keeps apart.
+const IN_FLIGHT: RangeInclusive<u32> = 1..=64;
 /// The most that 32-bit WebAssembly can address.
 const MEMORY: RangeInclusive<u64> = MIB..=4 * GIB;
 
@@ -90,6 +92,8 @@ pub struct Options {
     sandbox: SandboxLimits,
     retries: RetryOptions,
     times: Times,
+    in_flight: u32,
+    ledger: Option<LedgerOptions>,
 }
 
 /// Limits on time; none: no limit.
@@ -114,6 +118,8 @@ impl Default for Options {
             sandbox: SandboxLimits::default(),
             retries: RetryOptions::default(),
             times: Times::default(),
+            in_flight: 1,
+            ledger: None,
         }
     }
 }
@@ -211,6 +217,24 @@ impl Options {
         self
     }
 
+    /// How many batches may be under way at once, each on a connection of its own: 1 to 64, default
+    /// 1, which keeps the order of all statements. Above 1 only batches of plain `INSERT`,
+    /// `UPDATE`, `DELETE`, `REPLACE` and `COPY` run beside one another, in any order; before any
+    /// other statement all before it are applied, and it is before those after it start. What asks
+    /// for the last inserted id of an earlier batch needs 1. A database that takes one writer at a
+    /// time (SQLite) has 1 in any case.
+    pub fn in_flight(mut self, batches: u32) -> Self {
+        self.in_flight = batches;
+        self
+    }
+
+    /// Keeps a ledger in the database, from which the run can be resumed: default none. See
+    /// [`LedgerOptions`]. It needs transactions: not [`Transactions::None`].
+    pub fn ledger(mut self, ledger: LedgerOptions) -> Self {
+        self.ledger = Some(ledger);
+        self
+    }
+
     /// Whether every option is in its range.
     ///
     /// # Errors
@@ -225,11 +249,27 @@ impl Options {
         if let Some(age) = self.max_age {
             duration_in_range("max_age", age, AGE)?;
         }
+        in_range("in_flight", self.in_flight, IN_FLIGHT)?;
+        self.check_ledger()?;
         self.check_times()?;
         if let Some(bytes) = self.sandbox.memory_bytes {
             in_range("sandbox.memory_bytes", bytes, MEMORY)?;
         }
         duration_in_range("sandbox.call_timeout", self.sandbox.call_timeout, CALL_TIMEOUT)
+    }
+
+    fn check_ledger(&self) -> Result<()> {
+        let Some(ledger) = &self.ledger else { return Ok(()) };
+        let refuse = |message: &str| Err(Error::new(ErrorKind::InvalidOptions, message));
+        if self.transactions == Transactions::None {
+            return refuse("a ledger needs transactions batch or run, as its rows share them");
+        }
+        if self.in_flight > 1 && self.max_age.is_some() {
+            return refuse(
+                "a ledger with in_flight above 1 needs batches that do not depend on max_age",
+            );
+        }
+        ledger.check()
     }
 
     fn check_times(&self) -> Result<()> {
@@ -265,7 +305,7 @@ impl Options {
             max_statements: self.max_statements,
             max_rows: self.max_rows,
             max_age: self.max_age,
-            max_in_flight: 1,
+            max_in_flight: self.in_flight,
             send_alone_bytes: match self.oversized {
                 Oversized::Refuse => None,
                 Oversized::SendAlone => Some(max_statement_bytes),
@@ -274,6 +314,7 @@ impl Options {
             sandbox: self.sandbox,
             retries: self.retries,
             times: self.times,
+            ledger: self.ledger.clone(),
         })
     }
 
@@ -281,14 +322,26 @@ impl Options {
     pub(crate) fn settle_for(&self, database: &Capabilities) -> Result<Settings> {
         let mut settings = self.settle()?;
         settings.dialect = self.dialect.unwrap_or(database.dialect);
-        settings.max_bytes = settings.max_bytes.min(database.max_request_bytes.max(1));
-        settings.send_alone_bytes =
-            settings.send_alone_bytes.map(|bytes| bytes.min(database.max_request_bytes));
+        let (row_bytes, rows) = match settings.ledger {
+            Some(_) => (MAX_ROW_BYTES, 1),
+            None => (0, 0),
+        };
+        let most = database.max_request_bytes.saturating_sub(row_bytes).max(1);
+        settings.max_bytes = settings.max_bytes.min(most);
+        settings.send_alone_bytes = settings.send_alone_bytes.map(|bytes| bytes.min(most));
         if let Some(count) = database.max_statements_per_request {
-            settings.max_statements = settings.max_statements.min(count.max(1));
+            settings.max_statements =
+                settings.max_statements.min(count.saturating_sub(rows).max(1));
+        }
+        if database.dialect == Dialect::Sqlite {
+            settings.max_in_flight = 1;
         }
         if database.transactions {
             return Ok(settings);
+        }
+        if settings.ledger.is_some() {
+            let message = format!("{} has no transactions for a ledger", database.server);
+            return Err(Error::new(ErrorKind::InvalidOptions, message));
         }
         if settings.transactions == Transactions::Run {
             let message = format!("{} has no transactions to run in", database.server);
@@ -315,6 +368,7 @@ pub(crate) struct Settings {
     pub(crate) sandbox: SandboxLimits,
     pub(crate) retries: RetryOptions,
     pub(crate) times: Times,
+    pub(crate) ledger: Option<LedgerOptions>,
 }
 
 impl Settings {

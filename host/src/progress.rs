@@ -28,14 +28,43 @@ pub(crate) struct SessionFailure {
 }
 
 /// How a batch ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Statements, from the first on, that stay applied or were left out as bad: all of them where
+    /// nothing interrupted the batch, whatever is said here.
+    pub(crate) settled: u32,
+    /// Those of them that were left out as bad, by index, ascending.
+    pub(crate) rejected: Vec<u32>,
+    /// Rows that the database says were affected, where it says so.
+    pub(crate) rows: Option<u64>,
+    /// Why not all statements are settled, where they are not.
+    pub(crate) interruption: Option<Interruption>,
+}
+
+/// Where a batch was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// Applied, with the rows that the database says were affected.
-    Applied { rows: Option<u64> },
-    /// Refused at this statement (index from 0), the first `kept` of it applied all the same.
-    Failed { statement: Option<u32>, kept: u32 },
-    /// It cannot be known.
+pub(crate) struct Interruption {
+    pub(crate) cause: Cause,
+    /// How many statements after the settled ones share the cause, as they were sent together.
+    pub(crate) statements: u32,
+    /// The index of the statement at fault, where it is known.
+    pub(crate) statement: Option<u32>,
+}
+
+/// Why the database did not deal with a whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It refused a request.
+    Failed,
+    /// It cannot be known whether a request was applied.
     Unknown,
-    /// Never sent.
+    /// The rest was never sent, or taken back before it could change anything.
     Cancelled,
+}
+
+impl Outcome {
+    /// All of it is applied.
+    pub(crate) fn applied(rows: Option<u64>) -> Self {
+        Self { rows, ..Self::default() }
+    }
 }

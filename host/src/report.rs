@@ -10,6 +10,7 @@ use crate::{
     error::{Fault, Position, Retry},
     histogram::Histogram,
     retry::RetryCounts,
+    tally::Before,
 };
 
 /// The account of a run. Each statement is counted in exactly one of `applied` to `not_reached`,
@@ -30,7 +31,9 @@ pub struct Report {
     pub failed: u64,
     /// Taken back with a failed statement of the same transaction.
     pub rolled_back: u64,
-    /// Left out: by a hook, or as bad.
+    /// Refused by the database and left out as bad; the run went on without them.
+    pub rejected: u64,
+    /// Left out by a hook.
     pub skipped: u64,
     /// Sent, and it cannot be known what became of them.
     pub unknown: u64,
@@ -38,6 +41,9 @@ pub struct Report {
     pub not_reached: u64,
     /// Sent or waiting, their fate not yet decided.
     pub open: u64,
+    /// Of those that are applied or rejected: so many were by an earlier process, whose run this one
+    /// has gone on with.
+    pub resumed: u64,
     /// Batches handed to the database.
     pub batches: u64,
     /// How often batches that have ended were tried; more than `batches` where there were retries.
@@ -57,6 +63,8 @@ pub struct Report {
     pub elapsed: Duration,
     /// How long the batches took; none where none has ended.
     pub batch_times: Option<BatchTimes>,
+    /// The run's name in the ledger; none without one.
+    pub run: Option<String>,
     /// What a user should know about this run, one line each.
     pub notes: Vec<String>,
     /// What ended the run early, if anything did.
@@ -102,18 +110,22 @@ pub struct Failure {
 }
 
 impl Report {
-    pub(crate) fn count(&mut self, account: &Account) {
+    pub(crate) fn count(&mut self, account: &Account, before: Before) {
+        let batches = account.batches.saturating_sub(before.batches);
+        let bytes = account.bytes.saturating_sub(before.bytes);
         self.statements = account.statements;
         self.applied = account.applied;
         self.failed = account.failed;
         self.rolled_back = account.rolled_back;
+        self.rejected = account.rejected;
         self.skipped = account.skipped;
+        self.resumed = before.statements;
         self.unknown = account.unknown;
         self.not_reached = account.not_reached;
         self.open = account.open;
-        self.batches = account.batches;
-        self.bytes = account.bytes;
-        self.average_batch_bytes = account.bytes.checked_div(account.batches).unwrap_or(0);
+        self.batches = batches;
+        self.bytes = bytes;
+        self.average_batch_bytes = bytes.checked_div(batches).unwrap_or(0);
         self.rows = account.rows;
         self.read_bytes = account.read;
     }
@@ -151,6 +163,9 @@ impl fmt::Display for Report {
         write!(f, " after {}", seconds(self.elapsed))?;
         self.write_statements(f)?;
         self.write_batches(f)?;
+        if let Some(run) = &self.run {
+            line(f, "ledger", format_args!("run {run}"))?;
+        }
         for note in &self.notes {
             line(f, "note", format_args!("{note}"))?;
         }
@@ -170,13 +185,16 @@ impl Report {
             ("applied", self.applied),
             ("failed", self.failed),
             ("rolled back", self.rolled_back),
+            ("rejected", self.rejected),
             ("skipped", self.skipped),
             ("unknown", self.unknown),
             ("not reached", self.not_reached),
             ("open", self.open),
         ];
         for (name, count) in fates {
-            if count > 0 || name == "applied" {
+            if name == "applied" && self.resumed > 0 {
+                line(f, name, format_args!("{count}, of which before: {}", self.resumed))?;
+            } else if count > 0 || name == "applied" {
                 line(f, name, format_args!("{count}"))?;
             }
         }
@@ -242,7 +260,7 @@ mod tests {
         times.record(Duration::from_millis(2));
         times.record(Duration::from_millis(4));
         let mut report = Report { database: "SQLite 3.50.2".into(), ..Report::default() };
-        report.count(&account);
+        report.count(&account, Before::default());
         report.time(&times);
         report.elapsed = Duration::from_millis(1234);
         report

@@ -250,7 +250,7 @@ impl Session {
     ) -> Result<Progress> {
         self.checks(|checks| {
             checks.in_flight = checks.in_flight.saturating_sub(1);
-            checks.stopped |= !matches!(outcome, Outcome::Applied { .. });
+            checks.stopped |= outcome.interruption.is_some();
         });
         let outcome = types::Outcome::from(outcome);
         self.call(|session, store, handle| {
@@ -351,7 +351,7 @@ impl database::Host for Guest {
             self.checks.in_flight += 1;
             return Ok(database::Execution::Pending);
         }
-        let applied = types::Outcome::from(Outcome::Applied { rows: None });
+        let applied = types::Outcome::from(Outcome::applied(None));
         Ok(database::Execution::Finished(applied))
     }
 }

@@ -1,8 +1,11 @@
 //! What a new session would lack: the settings that the script has made in the old one, which can
-//! be made again, and what cannot.
+//! be made again, and what cannot. One memory serves all sessions of a run: what changes a session
+//! never runs beside anything else.
 //!
 //! It knows of what stands in the statements. What a function or a procedure does to the session
 //! behind their backs cannot be seen.
+
+use std::{borrow::Cow, ops::Range};
 
 use sql_batcher_adapters::{Dialect, Request, Scope};
 
@@ -21,10 +24,14 @@ pub(crate) struct SessionMemory {
     /// Statements that change the session, each with its separator, and where they end.
     body: Vec<u8>,
     ends: Vec<u32>,
+    /// Those of the transaction that is open, which may be taken back with it.
+    tentative: Vec<Vec<u8>>,
     /// What a new session would lack and cannot be given.
     lacks: Option<&'static str>,
     /// Whether tables are locked.
     locked: bool,
+    /// The lock that an earlier process had taken, for the session that goes on.
+    relock: Option<Vec<u8>>,
     /// Whether a transaction of the script's own is open.
     open: bool,
 }
@@ -35,10 +42,16 @@ impl SessionMemory {
             dialect,
             body: Vec::new(),
             ends: Vec::new(),
+            tentative: Vec::new(),
             lacks: None,
             locked: false,
+            relock: None,
             open: false,
         }
+    }
+
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
     }
 
     /// Whether a transaction of the script's own is open.
@@ -46,9 +59,15 @@ impl SessionMemory {
         self.open
     }
 
-    /// Takes note of a batch that was applied.
-    pub(crate) fn learn(&mut self, batch: &Batch) {
-        for (index, kind) in batch.kinds.iter().enumerate() {
+    /// Whether the session that the script has worked in is needed for what follows.
+    pub(crate) fn pins(&self) -> bool {
+        self.open || self.locked || self.lacks.is_some()
+    }
+
+    /// Takes note of statements of a batch, by index, that were applied.
+    pub(crate) fn learn(&mut self, batch: &Batch, statements: Range<usize>) {
+        for index in statements.clone() {
+            let Some(kind) = batch.kinds.get(index) else { break };
             if !matches!(
                 kind,
                 StatementKind::Insert | StatementKind::Update | StatementKind::Delete
@@ -58,16 +77,44 @@ impl SessionMemory {
                 self.learn_statement(*kind, batch.scope, text, whole);
             }
         }
-        self.open = batch.scope == Scope::Scripted && !ends_transaction(batch);
+        let ends = statements.end == batch.statements() && ends_transaction(batch);
+        self.open = batch.scope == Scope::Scripted && !ends;
+        if !self.open {
+            self.settle(batch);
+        }
+    }
+
+    /// Takes note of statements that an earlier process had applied, in a session that is gone.
+    pub(crate) fn recall(&mut self, batch: &Batch, statements: Range<usize>) {
+        self.learn(batch, statements.clone());
+        let is_lock = |index: &usize| batch.kinds.get(*index) == Some(&StatementKind::Lock);
+        for text in statements.filter(is_lock).filter_map(|index| batch.range(index)) {
+            let text = batch.body.get(text).unwrap_or_default();
+            self.relock = self.locked.then(|| text.to_vec());
+        }
+    }
+
+    /// The script's transaction has ended, and with it what was set inside.
+    fn settle(&mut self, batch: &Batch) {
+        let taken_back = batch.kinds.last() == Some(&StatementKind::Rollback);
+        for statement in std::mem::take(&mut self.tentative) {
+            // MySQL takes no setting back with a transaction.
+            if !taken_back || self.dialect == Dialect::MySql {
+                self.keep(&statement);
+            }
+        }
     }
 
     fn learn_statement(&mut self, kind: StatementKind, scope: Scope, text: &[u8], whole: &[u8]) {
         let says = |word: &str| contains(text, word);
         match kind {
-            StatementKind::Set if scope == Scope::Scripted => self.learn_inside(text),
             // What it was set to depends on the moment.
             StatementKind::Set if self.dialect == Dialect::MySql && says("(") => {
                 self.lack("variables that were set from a function or a query");
+            }
+            StatementKind::Set if scope == Scope::Scripted => self.learn_inside(text, whole),
+            StatementKind::Savepoint if !self.tentative.is_empty() => {
+                self.lack("settings that were changed between savepoints");
             }
             StatementKind::Set => self.keep(whole),
             StatementKind::Create if is_temporary(text) => self.lack("temporary tables"),
@@ -80,9 +127,9 @@ impl SessionMemory {
     }
 
     /// A setting inside a transaction, which a rollback may take back or not.
-    fn learn_inside(&mut self, text: &[u8]) {
+    fn learn_inside(&mut self, text: &[u8], whole: &[u8]) {
         if !starts(text, &["SET LOCAL", "SET TRANSACTION", "SET CONSTRAINTS"]) {
-            self.lack("settings that were changed inside a transaction");
+            self.tentative.push(whole.to_vec());
         }
     }
 
@@ -119,7 +166,7 @@ impl SessionMemory {
         if self.open {
             return Some("the open transaction");
         }
-        if self.locked {
+        if self.locked && self.relock.is_none() {
             return Some("table locks");
         }
         let asks_for_last = || {
@@ -129,14 +176,44 @@ impl SessionMemory {
         self.lacks.or_else(|| (has_last && asks_for_last()).then_some("the last inserted id"))
     }
 
-    /// What makes a new session like the old one, if anything must be done.
-    pub(crate) fn replay(&self) -> Option<Request<'_>> {
-        (!self.ends.is_empty()).then_some(Request {
-            body: &self.body,
-            ends: &self.ends,
-            scope: Scope::Bare,
-            copy: None,
-        })
+    /// How many statements made the session what it is.
+    pub(crate) fn settings(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// What a session still needs that was given the first `known` of the settings.
+    pub(crate) fn replay(&self, known: usize) -> Option<Replay> {
+        let start = known.checked_sub(1).and_then(|last| self.ends.get(last)).copied().unwrap_or(0);
+        let ends: Vec<u32> = self.ends.iter().skip(known).map(|end| end - start).collect();
+        let body = self.body.get(start as usize..).unwrap_or_default();
+        (!ends.is_empty()).then(|| Replay { body: body.to_vec(), ends })
+    }
+
+    /// The lock that an earlier process had taken, for the session that goes on with its run; the
+    /// one that gets it has it.
+    pub(crate) fn take_lock(&mut self) -> Option<Vec<u8>> {
+        self.relock.take()
+    }
+}
+
+/// Statements that make a session what another was.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    body: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+impl Replay {
+    pub(crate) fn request(&self) -> Request<'_> {
+        Request { body: &self.body, ends: &self.ends, scope: Scope::Bare, copy: None }
+    }
+
+    /// The statements as a script.
+    pub(crate) fn script(&self) -> Cow<'_, [u8]> {
+        match self.body.ends_with(b"\n") {
+            true => Cow::Borrowed(&self.body),
+            false => Cow::Owned([&self.body[..], b"\n"].concat()),
+        }
     }
 }
 
@@ -196,7 +273,7 @@ mod tests {
 
     fn after(dialect: Dialect, kind: StatementKind, text: &str, scope: Scope) -> SessionMemory {
         let mut memory = SessionMemory::new(dialect);
-        memory.learn(&of(kind, text, scope));
+        memory.learn(&of(kind, text, scope), 0..1);
         memory
     }
 
@@ -212,13 +289,45 @@ mod tests {
             (StatementKind::Insert, "INSERT INTO t VALUES ('SET b')"),
             (StatementKind::Select, "SELECT pg_catalog.set_config('c', '', false)"),
         ] {
-            memory.learn(&of(kind, text, Scope::Atomic));
+            memory.learn(&of(kind, text, Scope::Atomic), 0..1);
         }
-        let request = memory.replay().unwrap();
+        let replay = memory.replay(0).unwrap();
+        let request = replay.request();
         let expected = "SET search_path = a;\nSELECT pg_catalog.set_config('c', '', false);\n";
         assert_eq!(request.body, expected.as_bytes());
         assert_eq!((request.ends, request.scope), (&[21, 67][..], Scope::Bare));
         assert_eq!(lacks(&memory), None);
+        let rest = memory.replay(1).unwrap();
+        assert_eq!((rest.body.len(), &rest.ends[..]), (46, &[46][..]));
+        assert!(memory.replay(2).is_none());
+    }
+
+    #[test]
+    fn what_was_set_inside_a_transaction_goes_with_it() {
+        for (last, text, dialect, kept) in [
+            (StatementKind::Commit, "COMMIT", Dialect::PostgreSql, true),
+            (StatementKind::Rollback, "ROLLBACK", Dialect::PostgreSql, false),
+            (StatementKind::Rollback, "ROLLBACK", Dialect::MySql, true),
+        ] {
+            let mut batch = batch(&["BEGIN", "SET a = 1", text]);
+            batch.kinds = vec![StatementKind::Begin, StatementKind::Set, last];
+            batch.scope = Scope::Scripted;
+            let mut memory = SessionMemory::new(dialect);
+            memory.learn(&batch, 0..3);
+            assert_eq!(memory.replay(0).is_some(), kept, "{text} {dialect:?}");
+            assert_eq!(lacks(&memory), None);
+        }
+    }
+
+    #[test]
+    fn a_lock_of_an_earlier_process_is_taken_again_by_one_session() {
+        let mut memory = SessionMemory::new(Dialect::MySql);
+        memory.recall(&of(StatementKind::Lock, "LOCK TABLES t WRITE", Scope::Bare), 0..1);
+        assert_eq!(lacks(&memory), None);
+        assert_eq!(memory.take_lock().unwrap(), b"LOCK TABLES t WRITE;\n");
+        assert_eq!(lacks(&memory), Some("table locks"));
+        memory.recall(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare), 0..1);
+        assert_eq!((lacks(&memory), memory.take_lock()), (None, None));
     }
 
     #[test]
@@ -240,7 +349,7 @@ mod tests {
             assert!(said.starts_with(lacked), "{text}: {said:?}");
         }
         let mut locks = after(Dialect::MySql, StatementKind::Lock, "LOCK TABLES t", Scope::Bare);
-        locks.learn(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare));
+        locks.learn(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare), 0..1);
         assert_eq!(lacks(&locks), None);
     }
 
@@ -257,7 +366,7 @@ mod tests {
         for (length, kept) in [(MAX_BYTES - 2, true), (MAX_BYTES - 1, false)] {
             let text = format!("SET {}", "x".repeat(length - 4));
             let memory = after(Dialect::PostgreSql, StatementKind::Set, &text, Scope::Atomic);
-            assert_eq!((memory.replay().is_some(), lacks(&memory).is_none()), (kept, kept));
+            assert_eq!((memory.replay(0).is_some(), lacks(&memory).is_none()), (kept, kept));
         }
     }
 

@@ -5,7 +5,9 @@ use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{Report, account::Account, histogram::Histogram, report::Failure, retry::RetryCounts};
+use crate::{
+    Position, Report, account::Account, histogram::Histogram, report::Failure, retry::RetryCounts,
+};
 
 /// How often an observer is told at most.
 const OBSERVED_EVERY: Duration = Duration::from_millis(100);
@@ -26,6 +28,14 @@ pub struct Snapshot {
     pub elapsed: Duration,
 }
 
+/// What an earlier process had dealt with, of what is counted.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Before {
+    pub(crate) statements: u64,
+    pub(crate) batches: u64,
+    pub(crate) bytes: u64,
+}
+
 /// Everything that a report is made of, kept up to date while the run lasts.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -39,6 +49,13 @@ pub(crate) struct Tally {
     /// Bytes of input taken so far.
     pub(crate) received: u64,
     pub(crate) commands_passed_over: u64,
+    /// What an earlier process had dealt with.
+    pub(crate) before: Before,
+    /// The run's name in the ledger.
+    pub(crate) run: Option<String>,
+    /// Statements that could not share a transaction with their row, and where the first is.
+    pub(crate) around: u64,
+    pub(crate) first_around: Option<Position>,
     started: Instant,
 }
 
@@ -53,6 +70,10 @@ impl Tally {
             retries: RetryCounts::default(),
             received: 0,
             commands_passed_over: 0,
+            before: Before::default(),
+            run: None,
+            around: 0,
+            first_around: None,
             started: Instant::now(),
         }
     }
@@ -71,7 +92,11 @@ impl Tally {
             let count = self.commands_passed_over;
             report.notes.push(format!("client commands passed over (\\restrict): {count}"));
         }
-        report.count(&self.account);
+        if self.around > 0 {
+            report.notes.push(around_note(self.around, self.first_around.as_ref()));
+        }
+        report.run.clone_from(&self.run);
+        report.count(&self.account, self.before);
         report.time(&self.times);
         report
     }
@@ -85,6 +110,13 @@ impl Tally {
             elapsed: self.started.elapsed(),
         }
     }
+}
+
+fn around_note(count: u64, first: Option<&Position>) -> String {
+    let first = first.map(|first| format!(", the first at {first}")).unwrap_or_default();
+    format!(
+        "statements that could not share a transaction with their row in the ledger: {count}{first}"
+    )
 }
 
 type Tell = Box<dyn Fn(&Snapshot) + Send>;

@@ -39,12 +39,6 @@ pub struct Run {
     pub report: Report,
 }
 
-/// Applied, with nothing said of rows.
-#[must_use]
-pub fn applied() -> Outcome {
-    Outcome::Applied { rows: None, rejected: Vec::new() }
-}
-
 impl Host for Recorder {
     fn execute(&mut self, batch: Batch) -> Execution {
         let id = batch.id;
@@ -55,7 +49,7 @@ impl Host for Recorder {
                 Execution::Pending
             }
             Some(Answer { outcome, later: false }) => Execution::Finished(outcome),
-            None => Execution::Finished(applied()),
+            None => Execution::Finished(Outcome::applied(None)),
         }
     }
 

@@ -4,9 +4,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sql_batcher::Splitter;
 use sql_batcher_core::{
-    Batch, CopyPart, Dialect, Options, Outcome, Oversized, Scope, Transactions,
+    Batch, Cause, CopyPart, Dialect, Interruption, Options, Outcome, Oversized, Scope, Transactions,
 };
-use sql_batcher_tests::recorder::{Answer, Recorder, Run, applied, run};
+use sql_batcher_tests::recorder::{Answer, Recorder, Run, run};
 use sql_batcher_tests::scripts::{cut, dialect, options, script};
 
 fn case() -> impl Strategy<Value = (Options, String, Vec<usize>)> {
@@ -97,7 +97,8 @@ proptest! {
         let host = Recorder::answering(answers.clone());
         let run = run(&options, cut(text.as_bytes(), &places), host);
         let report = run.report;
-        let decided = report.applied + report.failed + report.rolled_back + report.skipped
+        let decided = report.applied + report.failed + report.rolled_back + report.rejected
+            + report.skipped
             + report.unknown + report.not_reached;
         prop_assert_eq!(decided + report.open, report.statements);
         let spans_run = options.transactions == Transactions::Run && run.failure.is_none();
@@ -147,11 +148,18 @@ proptest! {
 }
 
 fn answer() -> impl Strategy<Value = Answer> {
+    let cause = prop_oneof![Just(Cause::Failed), Just(Cause::Unknown), Just(Cause::Cancelled)];
     let outcome = prop_oneof![
-        20 => Just(applied()),
-        1 => (0_u32..3).prop_map(|kept| Outcome::Failed { statement: None, kept }),
-        1 => Just(Outcome::Unknown),
-        1 => Just(Outcome::Cancelled),
+        20 => Just(Outcome::applied(None)),
+        1 => prop::collection::btree_set(0_u32..3, 0..3).prop_map(|rejected| Outcome {
+            rejected: rejected.into_iter().collect(),
+            ..Outcome::default()
+        }),
+        3 => (cause, 0_u32..3, 1_u32..3).prop_map(|(cause, settled, statements)| Outcome {
+            settled,
+            interruption: Some(Interruption { cause, statements, statement: None }),
+            ..Outcome::default()
+        }),
     ];
     (outcome, any::<bool>()).prop_map(|(outcome, later)| Answer { outcome, later })
 }
@@ -167,21 +175,30 @@ fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
             matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last));
         let statements = if in_parts { 1 } else { batch.ends.len() as u64 };
         let decides = !matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle));
-        match outcome {
-            None | Some(Outcome::Applied { .. }) if !decides => {}
-            None | Some(Outcome::Applied { .. }) if batch.scope == Scope::Scripted => {
-                open += statements;
-                if !spans_run && ends_transaction(options, run, index) {
-                    applied += std::mem::take(&mut open);
-                }
+        let rejected = outcome.map_or(0, |outcome| outcome.rejected.len() as u64);
+        let interruption = outcome.and_then(|outcome| outcome.interruption);
+        let Some(Interruption { cause, statements: sent, .. }) = interruption else {
+            match batch.scope {
+                _ if !decides => {}
+                Scope::Scripted => open += statements - rejected.min(statements),
+                Scope::Atomic | Scope::Bare => applied += statements - rejected.min(statements),
             }
-            None | Some(Outcome::Applied { .. }) => applied += statements,
-            Some(Outcome::Failed { kept, .. }) => {
-                applied += u64::from(*kept).min(statements);
-                open = 0;
+            if !spans_run && ends_transaction(options, run, index) {
+                applied += std::mem::take(&mut open);
             }
-            Some(Outcome::Unknown) => unknown += statements + std::mem::take(&mut open),
-            Some(Outcome::Cancelled) => open = 0,
+            continue;
+        };
+        let settled = outcome.map_or(0, |outcome| u64::from(outcome.settled)).min(statements);
+        applied += settled;
+        if settled > 0 && batch.scope == Scope::Scripted {
+            // What stays was committed, and with it what was before it.
+            applied += std::mem::take(&mut open);
+        }
+        match cause {
+            Cause::Unknown => {
+                unknown += u64::from(sent).min(statements - settled) + std::mem::take(&mut open);
+            }
+            Cause::Failed | Cause::Cancelled => open = 0,
         }
     }
     let kept = if run.failure.is_none() { open } else { 0 };
@@ -191,13 +208,16 @@ fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
 /// Whether the transaction of the script's own ends with a batch: no other of it follows.
 fn ends_transaction(options: &Options, run: &Run, index: usize) -> bool {
     use sql_batcher_core::Kind::{
-        Alter, Commit, Create, Drop, Grant, Lock, Maintain, Rollback, Savepoint, Set, Truncate,
+        Alter, Begin, Commit, Create, Drop, Grant, Lock, Maintain, Rollback, Savepoint, Set,
+        Truncate,
     };
     let batch = &run.batches[index];
     let body = String::from_utf8_lossy(batch.body.as_bytes()).to_uppercase();
     let body = body.rsplit('\n').next().unwrap_or_default();
     match batch.kinds.last() {
         Some(Commit | Rollback) => true,
+        // On MySQL it commits what is open; whether anything is, is tested where that is followed.
+        Some(Begin) => batch.ends_transaction,
         Some(Savepoint) => body.ends_with("RELEASE S;") && sqlite_depth(run, index) == 0,
         Some(Set) => body.contains("AUTOCOMMIT = 1"),
         Some(Create | Alter | Drop | Truncate | Grant | Lock | Maintain) => {

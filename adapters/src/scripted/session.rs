@@ -141,7 +141,7 @@ impl Session {
     fn ledger(&self) -> Vec<ledger::Row> {
         let state = self.database.state();
         let open = state.open.get(&self.session).into_iter().flatten();
-        state.applied.iter().chain(open).filter_map(|statement| ledger::row(statement)).collect()
+        ledger::rows(state.applied.iter().chain(open))
     }
 
     /// Applies the first statements of a request.

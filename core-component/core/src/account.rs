@@ -1,7 +1,7 @@
 //! The account: what became of every statement. Each is in exactly one column; what is open is
 //! derived, never stored.
 
-use crate::types::{Outcome, Report, Scope};
+use crate::types::{Cause, Outcome, Report, Scope};
 
 /// How many statements a batch stands for, and where they end up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,7 @@ impl Account {
         let decided = totals.applied
             + totals.failed
             + totals.rolled_back
+            + totals.rejected
             + totals.skipped
             + totals.unknown
             + totals.not_reached;
@@ -67,37 +68,57 @@ impl Account {
 
     /// A batch has ended.
     pub(crate) fn ended(&mut self, weight: Weight, outcome: &Outcome) {
+        let rows = match weight.scope {
+            Scope::Scripted => &mut self.undecided_rows,
+            Scope::Atomic | Scope::Bare => &mut self.totals.rows,
+        };
+        *rows = rows.saturating_add(outcome.rows.unwrap_or(0));
         let all = weight.statements;
-        match outcome {
-            Outcome::Applied { .. } if weight.partial => {}
-            Outcome::Applied { rows, rejected } => {
-                let rejected = (rejected.len() as u64).min(all);
-                self.totals.failed += rejected;
-                self.undecided_rows = self.undecided_rows.saturating_add(rows.unwrap_or(0));
+        let Some(interruption) = outcome.interruption else {
+            if !weight.partial {
+                let rejected = self.rejected(outcome, all);
                 self.applied(all - rejected, weight);
             }
-            Outcome::Failed { kept, .. } => {
-                let kept = u64::from(*kept).min(all);
-                let failed = (all - kept).min(1);
+            return;
+        };
+        let settled = u64::from(outcome.settled).min(all);
+        let rejected = self.rejected(outcome, settled);
+        self.totals.applied += settled - rejected;
+        if settled > 0 && weight.scope == Scope::Scripted {
+            // They stay, so there was a commit among them, and it kept what was before it, too.
+            self.keep_open();
+        }
+        // What was sent has at least one statement: a piece of a COPY says none.
+        let left = all - settled;
+        let sent = u64::from(interruption.statements).max(1).min(left);
+        self.totals.not_reached += left - sent;
+        self.interrupted(weight.scope, interruption.cause, sent);
+    }
+
+    fn rejected(&mut self, outcome: &Outcome, most: u64) -> u64 {
+        let rejected = (outcome.rejected.len() as u64).min(most);
+        self.totals.rejected += rejected;
+        rejected
+    }
+
+    /// What becomes of the statements that were sent together last.
+    fn interrupted(&mut self, scope: Scope, cause: Cause, sent: u64) {
+        match cause {
+            Cause::Failed => {
+                let failed = sent.min(1);
                 self.totals.failed += failed;
-                match weight.scope {
-                    Scope::Bare => {
-                        self.totals.applied += kept;
-                        self.totals.not_reached += all - kept - failed;
-                    }
-                    Scope::Atomic | Scope::Scripted => {
-                        self.totals.applied += kept;
-                        self.totals.rolled_back += all - kept - failed;
-                    }
+                match scope {
+                    Scope::Bare => self.totals.not_reached += sent - failed,
+                    Scope::Atomic | Scope::Scripted => self.totals.rolled_back += sent - failed,
                 }
                 self.roll_back();
             }
-            Outcome::Unknown => {
-                self.totals.unknown += all + std::mem::take(&mut self.undecided);
+            Cause::Unknown => {
+                self.totals.unknown += sent + std::mem::take(&mut self.undecided);
                 self.undecided_rows = 0;
             }
-            Outcome::Cancelled => {
-                self.totals.not_reached += all;
+            Cause::Cancelled => {
+                self.totals.not_reached += sent;
                 self.roll_back();
             }
         }
@@ -111,7 +132,6 @@ impl Account {
             }
         } else {
             self.totals.applied += statements;
-            self.keep_open();
         }
     }
 

@@ -16,7 +16,11 @@ pub(crate) const MAX_WORDS: usize = 16;
 pub(crate) enum Effect {
     None,
     Begin,
+    /// Begins one, and commits one that is open, as MySQL does.
+    Restart,
     End,
+    /// Ends one and begins the next.
+    Chain,
     /// Commits whatever is open, as MySQL does before a definition.
     ImplicitCommit,
     /// Opens a transaction where none is open (SQLite).
@@ -168,7 +172,7 @@ const GENERIC: &[Pattern] = &[
     Pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
     Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
     Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT AND CHAIN", Kind::Commit, JOINS, Effect::None),
+    Pattern("COMMIT AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
     Pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
     Pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
     Pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
@@ -195,9 +199,9 @@ const POSTGRESQL: &[Pattern] = &[
     Pattern("PREPARE TRANSACTION", Kind::Commit, JOINS, Effect::End),
     Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
     Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT|END [WORK|TRANSACTION] AND CHAIN", Kind::Commit, JOINS, Effect::None),
+    Pattern("COMMIT|END [WORK|TRANSACTION] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
     Pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK|ABORT [WORK|TRANSACTION] AND CHAIN", Kind::Rollback, JOINS, Effect::None),
+    Pattern("ROLLBACK|ABORT [WORK|TRANSACTION] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
     Pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
     Pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
     Pattern("SAVEPOINT|RELEASE", Kind::Savepoint, ALONE, Effect::None),
@@ -222,15 +226,15 @@ const POSTGRESQL: &[Pattern] = &[
 // alone: definitions commit, SET is not undone by ROLLBACK and is refused inside a transaction for
 // some variables.
 const MYSQL: &[Pattern] = &[
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
+    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Restart),
+    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Restart),
     Pattern("XA START|BEGIN", Kind::Begin, JOINS, Effect::Begin),
     Pattern("XA PREPARE", Kind::Commit, JOINS, Effect::End),
     Pattern("XA COMMIT", Kind::Commit, JOINS, Effect::End),
     Pattern("XA ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("COMMIT [WORK] AND CHAIN", Kind::Commit, JOINS, Effect::None),
+    Pattern("COMMIT [WORK] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
     Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK [WORK] AND CHAIN", Kind::Rollback, JOINS, Effect::None),
+    Pattern("ROLLBACK [WORK] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
     Pattern("ROLLBACK [WORK] TO", Kind::Savepoint, ALONE, Effect::None),
     Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
     Pattern("WITH|VALUES", Kind::Other, JOINS, Effect::None),
@@ -278,7 +282,7 @@ mod tests {
         assert_eq!(class(Dialect::PostgreSql, "rollback to s").effect, Effect::None);
         assert_eq!(class(Dialect::PostgreSql, "rollback work to savepoint s").effect, Effect::None);
         assert_eq!(class(Dialect::PostgreSql, "rollback").effect, Effect::End);
-        assert_eq!(class(Dialect::PostgreSql, "commit and chain").effect, Effect::None);
+        assert_eq!(class(Dialect::PostgreSql, "commit and chain").effect, Effect::Chain);
     }
 
     #[test]

@@ -224,6 +224,7 @@ impl Filling {
             kinds: filled.kinds,
             rows: filled.rows,
             scope,
+            ends_transaction: filled.ends_transaction,
             copy,
             sealed_by: reason,
         };

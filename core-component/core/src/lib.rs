@@ -12,7 +12,7 @@
 //! impl Host for Print {
 //!     fn execute(&mut self, batch: Batch) -> Execution {
 //!         print!("{}", String::from_utf8_lossy(batch.body.as_bytes()));
-//!         Execution::Finished(Outcome::Applied { rows: None, rejected: Vec::new() })
+//!         Execution::Finished(Outcome::applied(None))
 //!     }
 //!     fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
 //!         Ok(Verdict::Proceed)
@@ -54,7 +54,7 @@ mod types;
 
 pub use session::Session;
 pub use types::{
-    Batch, BatchInfo, Body, CopyPart, Dialect, Event, Execution, Failure, FailureKind, HookPolicy,
-    Host, Kind, Limits, Options, Outcome, Oversized, Position, Progress, Report, Scope, SealReason,
-    Transactions, Verdict,
+    Batch, BatchInfo, Body, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind,
+    HookPolicy, Host, Interruption, Kind, Limits, Options, Outcome, Oversized, Position, Progress,
+    Report, Scope, SealReason, Transactions, Verdict,
 };

@@ -9,8 +9,8 @@ use crate::sequence::{self, Decision};
 use crate::splitter::Splitter;
 use crate::transaction::ScriptTransaction;
 use crate::types::{
-    BatchInfo, Event, Execution, Failure, FailureKind, Host, Options, Outcome, Progress, Report,
-    SealReason, Transactions,
+    BatchInfo, Cause, Event, Execution, Failure, FailureKind, Host, Options, Outcome, Progress,
+    Report, SealReason, Transactions,
 };
 
 /// The most batches under way, and the most hooks.
@@ -247,12 +247,11 @@ impl Session {
     fn ended(&mut self, host: &mut impl Host, batch: &InFlight, outcome: &Outcome) {
         self.account.ended(batch.weight, outcome);
         let id = batch.info.id;
-        let message = match outcome {
-            Outcome::Applied { .. } => None,
-            Outcome::Failed { .. } => Some(format!("batch {id} failed")),
-            Outcome::Unknown => Some(format!("the outcome of batch {id} is unknown")),
-            Outcome::Cancelled => Some(format!("batch {id} was cancelled")),
-        };
+        let message = outcome.interruption.map(|interruption| match interruption.cause {
+            Cause::Failed => format!("batch {id} failed"),
+            Cause::Unknown => format!("the outcome of batch {id} is unknown"),
+            Cause::Cancelled => format!("batch {id} was cancelled"),
+        });
         let hook = sequence::after(host, &self.options.hooks, batch.info, outcome);
         let own = message.map(|text| Failure::new(FailureKind::Execution, text).in_batch(id));
         if let Some(failure) = own.or(hook) {

@@ -39,7 +39,8 @@ impl ScriptTransaction {
         let was_open = self.open;
         let ends = match effect {
             Effect::None => return Step { inside: was_open, begins: false, ends: false },
-            Effect::Begin => {
+            Effect::Restart if was_open => true,
+            Effect::Begin | Effect::Restart => {
                 self.open = true;
                 self.savepoints.clear();
                 false
@@ -53,7 +54,7 @@ impl ScriptTransaction {
                 self.manual = false;
                 true
             }
-            Effect::End | Effect::ImplicitCommit => true,
+            Effect::End | Effect::ImplicitCommit | Effect::Chain => true,
             Effect::Savepoint => {
                 self.savepoint(text);
                 false
@@ -66,7 +67,7 @@ impl ScriptTransaction {
         let begins = self.open && !was_open;
         let ends = ends && was_open;
         if ends {
-            self.open = self.manual;
+            self.open = self.manual || matches!(effect, Effect::Chain | Effect::Restart);
             self.began_at = self.began_at.map(|_| at);
             self.savepoints.clear();
         }
@@ -118,6 +119,27 @@ mod tests {
         assert!(!script.step(Effect::Release, b"RELEASE b", AT).ends);
         assert!(script.step(Effect::Release, b"RELEASE SAVEPOINT A", AT).ends);
         assert!(!script.step(Effect::None, b"", AT).inside);
+    }
+
+    #[test]
+    fn a_chained_commit_ends_a_transaction_and_begins_the_next() {
+        let mut script = ScriptTransaction::default();
+        script.step(Effect::Begin, b"BEGIN", AT);
+        let chained = script.step(Effect::Chain, b"COMMIT AND CHAIN", AT);
+        assert!(chained.ends && chained.inside);
+        assert!(script.step(Effect::None, b"", AT).inside);
+        assert!(script.step(Effect::End, b"COMMIT", AT).ends);
+        assert!(!script.step(Effect::None, b"", AT).inside);
+    }
+
+    #[test]
+    fn begin_commits_what_is_open_where_the_database_does_that() {
+        let mut script = ScriptTransaction::default();
+        let first = script.step(Effect::Restart, b"BEGIN", AT);
+        assert!(first.begins && !first.ends);
+        let second = script.step(Effect::Restart, b"BEGIN", AT);
+        assert!(second.ends && !second.begins);
+        assert!(script.step(Effect::None, b"", AT).inside);
     }
 
     #[test]

@@ -260,6 +260,8 @@ pub struct Batch {
     pub rows: u32,
     /// How it is to be applied.
     pub scope: Scope,
+    /// Whether a transaction of the script's own ends with its last statement.
+    pub ends_transaction: bool,
     /// Where it is part of a `COPY` block: which.
     pub copy: Option<CopyPart>,
     /// Why it was closed.
@@ -295,27 +297,48 @@ pub struct BatchInfo {
     pub sealed_by: SealReason,
 }
 
-/// How a batch ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Applied.
-    Applied {
-        /// Rows that the database says were affected.
-        rows: Option<u64>,
-        /// Statements that the host left out as bad, by index, ascending.
-        rejected: Vec<u32>,
-    },
-    /// Not applied, but for `kept` statements.
-    Failed {
-        /// The index of the statement at fault, where it is known.
-        statement: Option<u32>,
-        /// How many statements, from the first on, stay applied all the same.
-        kept: u32,
-    },
-    /// It cannot be known whether it was applied.
+/// Why the database did not deal with a whole batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Cause {
+    /// It refused a request.
+    Failed,
+    /// It cannot be known whether a request was applied.
     Unknown,
-    /// Never sent, or taken back before it could change anything.
+    /// The rest was never sent, or taken back before it could change anything.
     Cancelled,
+}
+
+/// Where a batch was interrupted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Interruption {
+    /// Why.
+    pub cause: Cause,
+    /// How many statements after the settled ones share the cause; those after them were not sent.
+    pub statements: u32,
+    /// The index of the statement at fault, where it is known.
+    pub statement: Option<u32>,
+}
+
+/// How a batch ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How many statements, from the first on, stay applied or were left out as bad: all of them
+    /// where nothing interrupted the batch, whatever is said here.
+    pub settled: u32,
+    /// Those of them that were left out as bad, by index, ascending.
+    pub rejected: Vec<u32>,
+    /// Rows that the database says were affected, where it says so.
+    pub rows: Option<u64>,
+    /// Why not all statements are settled, where they are not.
+    pub interruption: Option<Interruption>,
+}
+
+impl Outcome {
+    /// All of it is applied.
+    #[must_use]
+    pub fn applied(rows: Option<u64>) -> Self {
+        Self { rows, ..Self::default() }
+    }
 }
 
 /// What became of a request to execute.
@@ -397,6 +420,8 @@ pub struct Report {
     pub failed: u64,
     /// Taken back with a failed statement of the same transaction.
     pub rolled_back: u64,
+    /// Refused by the database and left out as bad; the run went on without them.
+    pub rejected: u64,
     /// Left out by a hook.
     pub skipped: u64,
     /// Sent, and it cannot be known what became of them.

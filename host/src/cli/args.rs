@@ -7,7 +7,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum, builder::BoolishValueParser};
 use serde::Deserialize;
 use sql_batcher::{Backoff, Dialect, Oversized, Transactions};
 
-use super::units::{ByteSize, TimeSpan};
+use super::{
+    recovery::{LedgerArgs, RejectArgs},
+    units::{ByteSize, TimeSpan},
+};
 
 const AFTER_HELP: &str = "\
 Options are also read from the environment, under the names given above, and from \
@@ -50,7 +53,7 @@ pub(super) enum Command {
     ///
     /// Example: sql-batcher run --database postgres://me@localhost/shop dump.sql
     #[command(after_help = AFTER_HELP)]
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Show the statements and batches of SQL scripts; touches no database
     ///
     /// Example: sql-batcher split --dialect postgresql --max-bytes 64KiB dump.sql
@@ -81,6 +84,12 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     pub(super) batching: BatchingArgs,
+
+    #[command(flatten)]
+    pub(super) ledger: LedgerArgs,
+
+    #[command(flatten)]
+    pub(super) rejecting: RejectArgs,
 
     /// How long the first statement of a batch may wait for others, for input that trickles in
     /// [default: no limit]

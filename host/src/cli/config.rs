@@ -15,6 +15,15 @@
 //! | `max-statements` | 1 to 1000000 | `100000` |
 //! | `max-rows` | at least 1 | no limit |
 //! | `max-age` | time, 1 ms to 1 day | no limit |
+//! | `ledger` | `true`, `false` | `false`, or `true` with one of the next three |
+//! | `ledger-table` | name | `"sql_batcher_ledger"` |
+//! | `run` | name | made from time and chance |
+//! | `resume` | `true`, `false` | `false` |
+//! | `in-doubt` | `"stop"`, `"repeat"`, `"skip"` | `"stop"` |
+//! | `on-error` | `"stop"`, `"skip"` | `"stop"` |
+//! | `rejects` | file | none |
+//! | `max-rejects` | number | no limit |
+//! | `in-flight` | 1 to 64 | `1` |
 //! | `transactions` | `"batch"`, `"run"`, `"none"` | `"batch"` |
 //! | `oversized` | `"refuse"`, `"send-alone"` | `"refuse"` |
 //! | `dialect` | `"auto"`, `"generic"`, `"sqlite"`, `"postgresql"`, `"mysql"` | `"auto"` |
@@ -27,16 +36,20 @@
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
 //! `max-bytes`, and so on. `report`, `dry-run`, `quiet`, `no-progress`, `database`,
-//! `connect-timeout`, `max-retries` to `deadline` and `max-age` are for `run`; `format` and `brief`
-//! for `split`.
+//! `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `in-flight` are for
+//! `run`; `format` and `brief` for `split`.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 
 use super::{
     Usage,
     args::{BackoffArg, DialectArg, Format, OversizedArg, TransactionsArg},
+    recovery::{InDoubtArg, OnErrorArg},
     units::{ByteSize, TimeSpan},
 };
 
@@ -70,6 +83,20 @@ pub(super) struct Config {
     pub(super) max_rows: Option<u32>,
     #[serde(alias = "max_age")]
     pub(super) max_age: Option<TimeSpan>,
+    pub(super) ledger: Option<bool>,
+    #[serde(alias = "ledger_table")]
+    pub(super) ledger_table: Option<String>,
+    pub(super) run: Option<String>,
+    pub(super) resume: Option<bool>,
+    #[serde(alias = "in_doubt")]
+    pub(super) in_doubt: Option<InDoubtArg>,
+    #[serde(alias = "on_error")]
+    pub(super) on_error: Option<OnErrorArg>,
+    pub(super) rejects: Option<PathBuf>,
+    #[serde(alias = "max_rejects")]
+    pub(super) max_rejects: Option<u64>,
+    #[serde(alias = "in_flight")]
+    pub(super) in_flight: Option<u32>,
     pub(super) transactions: Option<TransactionsArg>,
     pub(super) oversized: Option<OversizedArg>,
     pub(super) dialect: Option<DialectArg>,

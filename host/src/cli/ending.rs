@@ -76,7 +76,7 @@ pub(super) fn conclude(plan: &Plan, ended: Ended) -> Exit {
     if let Some(error) = error {
         say(&headline(&error, interrupted));
         if !plan.dry_run {
-            consequences(&report).iter().for_each(|line| say(line));
+            consequences(&report, plan.has_order).iter().for_each(|line| say(line));
         }
     }
     match (exit, unwritten) {
@@ -103,7 +103,7 @@ fn print_text(plan: &Plan, report: &Report) -> io::Result<()> {
 fn exit(report: &Report, error: Option<ErrorKind>, interrupted: bool) -> Exit {
     match error {
         _ if report.unknown > 0 => Exit::Unknown,
-        None if report.skipped > 0 => Exit::Rejects,
+        None if report.skipped + report.rejected > 0 => Exit::Rejects,
         None => Exit::Applied,
         Some(ErrorKind::OutcomeUnknown) => Exit::Unknown,
         Some(ErrorKind::Cancelled) if interrupted => Exit::Interrupted,
@@ -120,8 +120,12 @@ fn headline(error: &Error, interrupted: bool) -> String {
 }
 
 /// What the error means for the data, and where to go on.
-fn consequences(report: &Report) -> Vec<String> {
+fn consequences(report: &Report, has_order: bool) -> Vec<String> {
     let mut lines = vec![fates(report)];
+    if let Some(run) = &report.run {
+        lines.push(format!("to go on, run the same command again with --run {run} --resume"));
+        return lines;
+    }
     if report.unknown > 0 {
         let these = are(report.unknown, "statement");
         lines.push(format!(
@@ -130,7 +134,7 @@ fn consequences(report: &Report) -> Vec<String> {
         ));
         return lines;
     }
-    if report.applied > 0 && report.skipped == 0 {
+    if report.applied > 0 && report.skipped + report.rejected == 0 && has_order {
         lines.push(format!("to go on, run again from statement {}", report.applied + 1));
     }
     lines
@@ -150,6 +154,9 @@ fn fates(report: &Report) -> String {
     if report.rolled_back > 0 {
         let verb = if report.rolled_back == 1 { "was" } else { "were" };
         others.push(format!("{} {verb} rolled back", report.rolled_back));
+    }
+    if report.rejected > 0 {
+        others.push(format!("{} rejected", were(report.rejected, "statement")));
     }
     if report.not_reached > 0 {
         let verb = if report.not_reached == 1 { "was" } else { "were" };
@@ -195,14 +202,18 @@ mod tests {
             report.rolled_back = 12;
         });
         assert_eq!(
-            consequences(&failed),
+            consequences(&failed, true),
             [
                 "404 statements were applied; 1 failed, 12 were rolled back",
                 "to go on, run again from statement 405"
             ]
         );
+        assert_eq!(consequences(&failed, false).len(), 1);
         let early = report(|report| report.not_reached = 1);
-        assert_eq!(consequences(&early), ["nothing was applied; 1 more was read and not sent"]);
+        let said = consequences(&early, true);
+        assert_eq!(said, ["nothing was applied; 1 more was read and not sent"]);
+        let resumable = report(|report| report.run = Some("r1".into()));
+        assert!(consequences(&resumable, true)[1].ends_with("again with --run r1 --resume"));
     }
 
     #[test]
@@ -211,7 +222,7 @@ mod tests {
             report.applied = 1;
             report.unknown = 3;
         });
-        let lines = consequences(&unknown);
+        let lines = consequences(&unknown, true);
         assert_eq!(lines[0], "1 statement was applied");
         assert!(lines[1].starts_with("3 statements are neither known to be applied"), "{lines:?}");
         assert_eq!(lines.len(), 2);

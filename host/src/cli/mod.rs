@@ -10,6 +10,7 @@ mod feed;
 mod inputs;
 mod plan;
 mod progress;
+mod recovery;
 mod run;
 mod signals;
 mod split;
@@ -41,7 +42,7 @@ pub(crate) fn main() -> ExitCode {
         Err(error) => return refuse(&error).into(),
     };
     let ended = match cli.command {
-        Command::Run(args) => run::run(args),
+        Command::Run(args) => run::run(*args),
         Command::Split(args) => split::split(args),
     };
     match ended {

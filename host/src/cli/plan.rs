@@ -11,6 +11,7 @@ use super::{
     config::{self, Config},
     database::Database,
     inputs::Inputs,
+    recovery::{RejectsPlan, with_recovery},
     units::{ByteSize, TimeSpan},
 };
 
@@ -24,6 +25,10 @@ pub(super) struct Plan {
     /// Whether the dialect was chosen; else it is that of the database.
     pub(super) dialect_is_named: bool,
     pub(super) inputs: Inputs,
+    /// Where bad statements go; none: they end the run.
+    pub(super) rejects: Option<RejectsPlan>,
+    /// Whether batches run beside one another, so that what is applied need not be the beginning.
+    pub(super) has_order: bool,
     pub(super) report: Format,
     pub(super) dry_run: bool,
     pub(super) quiet: bool,
@@ -38,7 +43,7 @@ impl Plan {
     pub(super) fn of(args: RunArgs) -> Result<Self, Usage> {
         let config = config::load(args.sources.config.as_deref())?;
         let inputs = Inputs::check(&args.sources.files)?;
-        let pool = pool(args.connect_timeout.or(config.connect_timeout))?;
+        let mut pool = pool(args.connect_timeout.or(config.connect_timeout))?;
         let max_age = args.max_age.or(config.max_age);
         let dialect = args.batching.dialect.or(config.dialect).unwrap_or_default();
         let retries = retries(&args.attempts, &config);
@@ -48,7 +53,15 @@ impl Plan {
             Some(TimeSpan(age)) => options.max_age(age),
             None => options,
         };
+        let ledger = args.ledger.settle(&config);
+        let resume = ledger.as_ref().is_some_and(|ledger| ledger.resume);
+        let in_flight = args.rejecting.in_flight(&config);
+        let options = with_recovery(options, ledger, in_flight);
+        let rejects = args.rejecting.settle(&config, resume)?;
         check(&options)?;
+        // One more is for what is looked up beside them.
+        let batches = in_flight.unwrap_or(1);
+        pool.max_connections = pool.max_connections.max(batches + 1);
         let dry_run = args.dry_run.or(config.dry_run).unwrap_or_default();
         let quiet = args.quiet.or(config.quiet).unwrap_or_default();
         let no_progress = args.no_progress.or(config.no_progress).unwrap_or_default();
@@ -61,6 +74,8 @@ impl Plan {
             retries,
             dialect_is_named: dialect.named().is_some(),
             inputs,
+            rejects,
+            has_order: batches == 1,
             report: args.report.or(config.report).unwrap_or_default(),
             dry_run,
             quiet,

@@ -2,7 +2,7 @@
 
 use std::{future::pending, io, pin::pin};
 
-use sql_batcher::{Batcher, Error, Result};
+use sql_batcher::{Batcher, Error, RejectsFile, Result};
 use tokio::{runtime::Runtime, sync::watch};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     inputs::{Input, Inputs},
     plan::Plan,
     progress::Progress,
+    recovery::RejectsPlan,
     say,
     signals::Signals,
 };
@@ -35,7 +36,8 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
     }
     let cannot_start = |error: io::Error| Usage(format!("cannot start: {error}"));
     let runtime = Runtime::new().map_err(cannot_start)?;
-    let ended = runtime.block_on(apply(&plan, &progress)).map_err(cannot_start)?;
+    let rejects = plan.rejects.as_ref().map(RejectsPlan::open).transpose()?;
+    let ended = runtime.block_on(apply(&plan, &progress, rejects)).map_err(cannot_start)?;
     // A read from a terminal that nobody answers is left alone.
     runtime.shutdown_background();
     progress.clear();
@@ -43,10 +45,14 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
 }
 
 /// Connects and runs, until the end or the second signal.
-async fn apply(plan: &Plan, progress: &Progress) -> io::Result<Ended> {
+async fn apply(
+    plan: &Plan,
+    progress: &Progress,
+    rejects: Option<RejectsFile>,
+) -> io::Result<Ended> {
     let mut signals = Signals::listen()?;
     let connected = tokio::select! {
-        connected = connect(plan, progress) => connected,
+        connected = connect(plan, progress, rejects) => connected,
         () = signals.next() => {
             let error = Some(Error::cancelled("interrupted before anything was sent"));
             return Ok(Ended { error, interrupted: true, ..Ended::default() });
@@ -74,9 +80,17 @@ async fn apply(plan: &Plan, progress: &Progress) -> io::Result<Ended> {
     Ok(Ended { interrupted: true, ..feeding.await })
 }
 
-async fn connect(plan: &Plan, progress: &Progress) -> Result<Batcher> {
+async fn connect(
+    plan: &Plan,
+    progress: &Progress,
+    rejects: Option<RejectsFile>,
+) -> Result<Batcher> {
     let adapter = sql_batcher::connect(plan.database.url(), &plan.pool, &plan.retries).await?;
-    let builder = Batcher::builder_boxed(adapter).options(plan.options.clone());
+    let mut builder = Batcher::builder_boxed(adapter).options(plan.options.clone());
+    if let Some(rejects) = rejects {
+        let most = plan.rejects.as_ref().and_then(|rejects| rejects.max);
+        builder = builder.skip_bad(rejects, most);
+    }
     let progress = progress.clone();
     builder.observer(move |so_far| progress.show(so_far)).build().await
 }

@@ -8,7 +8,7 @@ use crate::{
     account::Account,
     batch::{Batch, Place, SealReason, StatementKind},
     options::Settings,
-    progress::{Outcome, Progress, SessionFailure},
+    progress::{Cause, Interruption, Outcome, Progress, SessionFailure},
 };
 
 impl From<&Settings> for wit::Options {
@@ -52,12 +52,20 @@ impl From<Dialect> for wit::Dialect {
 
 impl From<Outcome> for wit::Outcome {
     fn from(outcome: Outcome) -> Self {
-        match outcome {
-            Outcome::Applied { rows } => Self::Applied(wit::Applied { rows, rejected: Vec::new() }),
-            Outcome::Failed { statement, kept } => Self::Failed(wit::Failed { statement, kept }),
-            Outcome::Unknown => Self::Unknown,
-            Outcome::Cancelled => Self::Cancelled,
-        }
+        let Outcome { settled, rejected, rows, interruption } = outcome;
+        Self { settled, rejected, rows, interruption: interruption.map(wit::Interruption::from) }
+    }
+}
+
+impl From<Interruption> for wit::Interruption {
+    fn from(interruption: Interruption) -> Self {
+        let Interruption { cause, statements, statement } = interruption;
+        let cause = match cause {
+            Cause::Failed => wit::Cause::Failed,
+            Cause::Unknown => wit::Cause::Unknown,
+            Cause::Cancelled => wit::Cause::Cancelled,
+        };
+        Self { cause, statements, statement }
     }
 }
 
@@ -84,6 +92,7 @@ impl From<wit::Batch> for Batch {
                 wit::Scope::Bare => Scope::Bare,
                 wit::Scope::Scripted => Scope::Scripted,
             },
+            ends_transaction: batch.ends_transaction,
             copy: batch.copy.map(|part| match part {
                 wit::CopyPart::Whole => CopyPart::Whole,
                 wit::CopyPart::First => CopyPart::First,
@@ -191,6 +200,7 @@ impl From<wit::Report> for Account {
             applied: report.applied,
             failed: report.failed,
             rolled_back: report.rolled_back,
+            rejected: report.rejected,
             skipped: report.skipped,
             unknown: report.unknown,
             not_reached: report.not_reached,
