@@ -3,7 +3,9 @@
 
 use std::net::{SocketAddr, ToSocketAddrs as _};
 
-use sql_batcher::{Batcher, ErrorKind, RetryOptions, adapters::PoolOptions, connect};
+use sql_batcher::{
+    Batcher, Builder, ErrorKind, LedgerOptions, RetryOptions, adapters::PoolOptions, connect,
+};
 use sql_batcher_tests::{
     proxy::{Direction, Fault, Proxy, Traffic},
     servers::{mysql_url, postgres_url},
@@ -27,6 +29,8 @@ pub(crate) struct Way {
     pub(crate) direct: Direct,
     name: String,
     server: String,
+    /// Whether runs have a ledger.
+    has_ledger: bool,
 }
 
 impl Way {
@@ -65,7 +69,7 @@ impl Way {
         let (scheme, rest) = server.split_once("://").expect("it is a URL");
         let (_, database) = rest.rsplit_once('/').expect("it names a database");
         let url = format!("{scheme}://{name}@{}/{database}", proxy.address());
-        Self { proxy, url, direct, name: name.to_owned(), server }
+        Self { proxy, url, direct, name: name.to_owned(), server, has_ledger: false }
     }
 
     /// Waits until the server has ended all sessions of the test, so that nothing of theirs can
@@ -103,12 +107,22 @@ impl Way {
             Direct::Postgres(_) => format!("DROP ROLE {name}"),
             Direct::MySql(_) => format!("DROP USER {name}"),
         };
-        self.direct.run(&[&format!("DROP TABLE {name}"), &user]).await;
+        let ledger = format!("DROP TABLE IF EXISTS {name}_ledger");
+        self.direct.run(&[&format!("DROP TABLE {name}"), &ledger, &user]).await;
+    }
+
+    async fn builder(&self) -> Builder {
+        let builder = builder(&self.url).await;
+        if !self.has_ledger {
+            return builder;
+        }
+        let table = format!("{}_ledger", self.name);
+        builder.ledger(LedgerOptions { table, ..LedgerOptions::default() })
     }
 
     /// A run whose session is there already when `fault` is armed.
     async fn run(&mut self, retries: RetryOptions, fault: Option<Armed>) -> Ended {
-        let mut batcher = ready(builder(&self.url).await.retries(retries)).await;
+        let mut batcher = ready(self.builder().await.retries(retries)).await;
         if let Some((fault, direction, after_bytes)) = fault {
             self.proxy.arm(fault, direction, after_bytes);
         }
@@ -125,7 +139,7 @@ impl Way {
     /// What an undisturbed batch and its end send, and what the whole run does.
     async fn measure(&mut self) -> (Traffic, Traffic) {
         let before = self.proxy.traffic();
-        let mut batcher = ready(builder(&self.url).await).await;
+        let mut batcher = ready(self.builder().await).await;
         let between = self.proxy.traffic();
         batcher.push_str(&self.batch()).await.expect("it is taken");
         batcher.finish().await.expect("it is applied");
@@ -186,6 +200,23 @@ async fn cut_everywhere(way: &mut Way, fault: Fault, retries: RetryOptions) {
         }
     }
     assert!(unknown > 0, "a cut before the answer leaves the outcome unknown");
+}
+
+/// With a ledger: cuts the connection after each byte of the batch and its end, and each time the
+/// run finds out what became of it and goes on to its end.
+async fn cut_and_resolved_everywhere(mut way: Way, fault: Fault) {
+    way.has_ledger = true;
+    let (of_batch, _) = way.measure().await;
+    for direction in DIRECTIONS {
+        for after_bytes in 0..=of_batch.bytes(direction) {
+            let armed = (fault, direction, after_bytes);
+            let ended = way.run(patient(), Some(armed)).await;
+            let rows = way.take_rows().await;
+            let holds = rows == ROWS && ended.error.is_none() && ended.report.unknown == 0;
+            assert!(holds, "{rows} rows are there after {armed:?}: {ended}");
+        }
+    }
+    way.drop().await;
 }
 
 /// Cuts the connection while it is made, and while the session is made ready.
@@ -268,4 +299,20 @@ async fn a_cut_while_connecting_to_mysql_applies_a_batch_once_or_not_at_all() {
     cut_while_connecting(&mut way, Fault::Close).await;
     cut_while_connecting(&mut way, Fault::Reset).await;
     way.drop().await;
+}
+
+#[tokio::test]
+async fn a_cut_after_any_byte_is_resolved_by_the_ledger_in_postgresql() {
+    let Some(way) = Way::to_postgres("faults_ledger").await else { return };
+    cut_and_resolved_everywhere(way, Fault::Close).await;
+    let Some(way) = Way::to_postgres("faults_ledger").await else { return };
+    cut_and_resolved_everywhere(way, Fault::Reset).await;
+}
+
+#[tokio::test]
+async fn a_cut_after_any_byte_is_resolved_by_the_ledger_in_mysql() {
+    let Some(way) = Way::to_mysql("faults_ledger").await else { return };
+    cut_and_resolved_everywhere(way, Fault::Close).await;
+    let Some(way) = Way::to_mysql("faults_ledger").await else { return };
+    cut_and_resolved_everywhere(way, Fault::Reset).await;
 }
