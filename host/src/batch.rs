@@ -155,15 +155,6 @@ impl Batch {
         Some(text.get(..length).unwrap_or(text))
     }
 
-    /// Whether nothing else may be under way with it: it may change the session, or depend on order.
-    pub(crate) fn is_barrier(&self) -> bool {
-        use StatementKind::{Copy, Delete, Insert, Replace, Update};
-        let in_parts = self.copy.is_some_and(|part| part != CopyPart::Whole);
-        let is_plain =
-            |kind: &StatementKind| matches!(kind, Insert | Update | Delete | Replace | Copy);
-        in_parts || self.scope == Scope::Scripted || !self.kinds.iter().all(is_plain)
-    }
-
     /// The statement as the adapters take it.
     pub fn request(&self) -> Request<'_> {
         Request { body: &self.body, ends: &self.ends, scope: self.scope, copy: self.copy }

@@ -221,6 +221,7 @@ impl Builder {
                 adapter: Arc::clone(&self.adapter),
                 connection: None,
                 spare: None,
+                was_connected: false,
                 last: None,
                 settings: 0,
                 retries: settings.retries,

@@ -50,6 +50,7 @@ mod session_memory;
 mod slot;
 mod splitter;
 mod tally;
+mod trouble;
 
 /// The databases: one [`Adapter`](adapters::Adapter) for each.
 pub mod adapters {

@@ -124,7 +124,11 @@ impl History {
             join(&mut parts, part);
         }
         if batch.scope == Scope::Scripted && parts.len() > 1 {
-            return Err(self.unlike(batch, 0, "its transactions are not the same"));
+            return Err(self.unlike(
+                batch,
+                0,
+                "its transactions are not the same as those that it has applied",
+            ));
         }
         Ok(parts)
     }
@@ -139,6 +143,13 @@ impl History {
         let Some(past) = self.pasts.front() else {
             return Ok(Part { range: from..batch.statements(), known: None });
         };
+        if past.statements.end <= number {
+            // A hook, say, has left out what was applied the time before.
+            let Range { start, end } = past.statements;
+            let fact =
+                format!("statements {start} to {}, which it has applied, are left out", end - 1);
+            return Err(self.unlike(batch, from, &fact));
+        }
         if number < past.statements.start {
             return Ok(Part { range: from..index(past.statements.start), known: None });
         }
@@ -199,7 +210,10 @@ impl History {
         };
         if past.checksum != self.met {
             let Range { start, end } = past.statements;
-            let fact = format!("statements {start} to {} are not the same", end - 1);
+            let fact = format!(
+                "statements {start} to {} are not the same as those that it has applied",
+                end - 1
+            );
             return Err(self.unlike(batch, next.saturating_sub(1), &fact));
         }
         self.met = Digest::default();
@@ -210,10 +224,7 @@ impl History {
     fn unlike(&self, batch: &Batch, index: usize, fact: &str) -> Unlike {
         Unlike {
             kind: ErrorKind::Input,
-            message: format!(
-                "the input is not that of run {:?}: {fact} as those that it has applied",
-                self.run
-            ),
+            message: format!("the input is not that of run {:?}: {fact}", self.run),
             place: batch.place(index),
         }
     }
@@ -352,6 +363,14 @@ mod tests {
         shorter.meet(&batch(&["a", "b"])).unwrap();
         let said = shorter.unmet(2).unwrap().to_string();
         assert!(said.contains("it has 2 statements, and statement 3 was"), "{said}");
+    }
+
+    #[test]
+    fn what_was_applied_may_not_be_left_out() {
+        let mut history = history(&[(2..3, State::Applied)], FIVE);
+        history.meet(&cut(FIVE, 0..1)).unwrap();
+        let refused = history.meet(&cut(FIVE, 3..5)).unwrap_err();
+        assert!(refused.message.contains("statements 2 to 2, which it has applied"), "{refused:?}");
     }
 
     #[test]
