@@ -80,6 +80,22 @@ pub enum SealReason {
     Refusal,
 }
 
+impl SealReason {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Statements => "statements",
+            Self::Rows => "rows",
+            Self::Age => "age",
+            Self::Alone => "alone",
+            Self::Transaction => "transaction",
+            Self::Flush => "flush",
+            Self::Finish => "finish",
+            Self::Refusal => "refusal",
+        }
+    }
+}
+
 /// One request to a database. The lists have one item for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

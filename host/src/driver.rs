@@ -25,6 +25,7 @@ use crate::{
     guard::Deadline,
     input::Sources,
     ledger::{History, Spans},
+    metrics::Instruments,
     options::Settings,
     progress::{Outcome, Progress},
     run_batch::Landed,
@@ -80,6 +81,7 @@ pub(crate) struct Driver {
     pub(crate) tally: Arc<Mutex<Tally>>,
     pub(crate) observer: Observer,
     pub(crate) settings: Settings,
+    pub(crate) instruments: Instruments,
     pub(crate) memory: Arc<Mutex<SessionMemory>>,
     /// The end of the run's time, if it has one.
     pub(crate) deadline: Option<Deadline>,
@@ -90,8 +92,6 @@ struct Run {
     progress: Progress,
     queue: VecDeque<Batch>,
     flights: JoinSet<Landed>,
-    /// Statements of the batches under way.
-    sent: u64,
     /// Statements of the batches that were applied, be it inside a transaction that is still open.
     landed: u64,
     /// Shared with the batches under way.
@@ -124,7 +124,6 @@ impl Driver {
             progress: Progress { ready: true, ..Progress::default() },
             queue: VecDeque::new(),
             flights: JoinSet::new(),
-            sent: 0,
             landed: 0,
             sources: Arc::default(),
             history: History::default(),
@@ -246,16 +245,20 @@ impl Run {
     /// One call into the component, and what follows from it.
     fn call(&mut self, function: impl FnOnce(&mut Session, u64) -> Result<Progress>) -> Result<()> {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let session = &mut self.driver.session;
+        let spans_run = self.spans_run();
+        let Driver { session, instruments, tally, observer, .. } = &mut self.driver;
+        let entered = std::time::Instant::now();
         self.progress = function(session, now_ms)?;
+        instruments.enter(entered.elapsed(), session.memory_bytes());
         self.queue.extend(session.take_batches());
         let account = session.account()?;
         let passed_over = session.commands_passed_over();
 
-        let mut tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.account = account;
         tally.commands_passed_over = passed_over;
-        self.driver.observer.tell(|| tally.snapshot());
+        tally.count(instruments, !spans_run);
+        observer.tell(|| tally.snapshot());
         Ok(())
     }
 
@@ -277,9 +280,12 @@ impl Run {
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
         let landed = landed.map_err(|_| abandoned())?;
         let Landed { slot, batch, outcome, failed, elapsed, tries, around } = landed;
+        if tries.attempts > 0 {
+            self.driver.instruments.end(elapsed, outcome.name());
+        }
         self.driver.idle.push(slot);
-        self.sent -= batch.statements() as u64;
         let mut tally = self.tally();
+        tally.under_way -= batch.statements() as u64;
         if tries.attempts > 0 {
             tally.times.record(elapsed);
         }

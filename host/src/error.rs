@@ -46,6 +46,27 @@ pub enum ErrorKind {
     Cancelled,
 }
 
+impl ErrorKind {
+    /// As it is written in a report for machines.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BatchSizeExceeded => "batch-size-exceeded",
+            Self::InvalidQuery => "invalid-query",
+            Self::InvalidOptions => "invalid-options",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Database => "database",
+            Self::RetriesExhausted => "retries-exhausted",
+            Self::OutcomeUnknown => "outcome-unknown",
+            Self::Hook => "hook",
+            Self::Sandbox => "sandbox",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// Who is at fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]

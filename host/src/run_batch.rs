@@ -11,11 +11,13 @@ use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use sql_batcher_adapters::{CopyPart, Effects, Scope};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, debug, field, info, info_span};
 
 use crate::{
     batch::Batch,
     input::Sources,
     ledger::{Fate, Part},
+    metrics::UnderWay,
     narrow::{Narrowed, narrow},
     progress::{Cause, Interruption, Outcome},
     retry::{Attempts, RetryCounts},
@@ -33,6 +35,8 @@ pub(crate) struct Flight {
     /// The ledger's rows that are to be written with it.
     pub(crate) rows: Rows,
     pub(crate) sources: Arc<Sources>,
+    /// Counts it as long as it is under way; none where nothing is sent.
+    pub(crate) _under_way: Option<UnderWay>,
 }
 
 /// A batch that has ended, one way or the other.
@@ -84,6 +88,10 @@ pub(crate) async fn run(mut slot: Slot, flight: Flight) -> Landed {
     let failed = work.parts().await.err();
     let Work { outcome, tries, around, .. } = work;
     let elapsed = started.elapsed();
+    match &failed {
+        None => info!(rows = outcome.rows, attempts = tries.attempts, ?elapsed, "batch ended"),
+        Some(failed) => note(&failed.trouble),
+    }
     Landed { slot, batch: flight.batch, outcome, failed, elapsed, tries, around }
 }
 
@@ -190,7 +198,7 @@ impl Work<'_> {
         let mut attempts = Attempts::new(&self.slot.retries);
         loop {
             self.tries.attempts += 1;
-            let trouble = match attempt(self.slot, &piece).await {
+            let trouble = match attempt(self.slot, &piece, attempts.count).await {
                 Ok(effects) => {
                     self.around += u32::from(piece.is_around());
                     return Ok(effects);
@@ -198,7 +206,10 @@ impl Work<'_> {
                 Err(trouble) => trouble,
             };
             match again(self.slot, &piece, &trouble, &mut attempts).await {
-                Ok(()) => self.tries.retries.count(trouble.fault()),
+                Ok(()) => {
+                    self.tries.retries.count(trouble.fault());
+                    self.slot.instruments.retry(trouble.error_type());
+                }
                 Err(end) => {
                     let trouble = Box::new(trouble);
                     return Err(Failed { trouble, attempts: attempts.count, end });
@@ -214,7 +225,41 @@ fn clamp(index: usize) -> u32 {
 
 /// One attempt. A connection that is of no further use is let go; what cannot be known is looked
 /// up, if there is a ledger.
-async fn attempt(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble> {
+async fn attempt(slot: &mut Slot, piece: &Piece<'_>, number: u32) -> Result<Effects, Trouble> {
+    let span = info_span!(
+        "attempt",
+        otel.kind = "client",
+        db.system.name = slot.instruments.system(),
+        sql_batcher.attempt = number,
+        sql_batcher.statements = piece.range.len(),
+        error.r#type = field::Empty,
+        db.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    let started = Instant::now();
+    let result = try_once(slot, piece).instrument(span.clone()).await;
+    let error = result.as_ref().err();
+    slot.instruments.attempt(started.elapsed(), error.map(Trouble::error_type));
+    if let Some(trouble) = error {
+        span.in_scope(|| note(trouble));
+    }
+    result
+}
+
+/// Writes down what went wrong in the span of the moment: never the database's own words, which may
+/// have values in them.
+fn note(trouble: &Trouble) {
+    let (error_type, code) = (trouble.error_type(), trouble.code());
+    let span = Span::current();
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+    if let Some(code) = code {
+        span.record("db.response.status_code", code);
+    }
+    debug!(error.r#type = error_type, db.response.status_code = code, "failed");
+}
+
+async fn try_once(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble> {
     let execution = AssertUnwindSafe(slot.execute(piece));
     let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(Trouble::panicked()));
     let result = match result {

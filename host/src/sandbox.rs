@@ -168,6 +168,8 @@ struct Guest {
     batches: VecDeque<Batch>,
     checks: Checks,
     memory_bytes: u64,
+    /// Of its memory, as it is now.
+    used_bytes: u64,
     commands_passed_over: u64,
     /// What the component or the host's limits were broken by, in words.
     violation: Option<String>,
@@ -185,6 +187,7 @@ impl Session {
             batches: VecDeque::new(),
             checks: Checks::new(settings.clone()),
             memory_bytes: settings.memory_bytes(),
+            used_bytes: 0,
             commands_passed_over: 0,
             violation: None,
         };
@@ -285,6 +288,11 @@ impl Session {
     /// Commands of the database's client that were passed over so far (`\restrict`).
     pub(crate) fn commands_passed_over(&self) -> u64 {
         self.live.as_ref().map_or(0, |live| live.store.data().commands_passed_over)
+    }
+
+    /// Bytes of the component's memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| live.store.data().used_bytes)
     }
 
     fn checks(&mut self, note: impl FnOnce(&mut Checks)) {
@@ -395,6 +403,7 @@ impl ResourceLimiter for Guest {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired as u64 <= self.memory_bytes {
+            self.used_bytes = desired as u64;
             return Ok(true);
         }
         let limit = self.memory_bytes;

@@ -15,9 +15,12 @@ use sql_batcher_adapters::{
     Adapter, AdapterError, Cancel, Connection, Effects, Fault, Problem, Request, Scope,
 };
 
+use tokio::time::Instant;
+
 use crate::{
     guard::{Guard, Guarded},
     ledger::{Ledger, State},
+    metrics::Instruments,
     rejects::Skipping,
     retry::RetryOptions,
     send::{Piece, send},
@@ -47,6 +50,7 @@ pub(crate) struct Slot {
     pub(crate) settings: usize,
     pub(crate) retries: RetryOptions,
     pub(crate) guard: Guard,
+    pub(crate) instruments: Instruments,
     pub(crate) memory: Arc<Mutex<SessionMemory>>,
     pub(crate) ledger: Option<Ledger>,
     /// What becomes of bad statements; none: they end the run.
@@ -146,7 +150,10 @@ impl Slot {
     }
 
     async fn acquire(&mut self) -> Result<Box<dyn Connection>, AdapterError> {
-        self.guard.session(self.adapter.acquire()).await
+        let started = Instant::now();
+        let taken = self.guard.session(self.adapter.acquire()).await;
+        self.instruments.wait(started.elapsed());
+        taken
     }
 
     fn with_ledger(&self, lock: Vec<u8>) -> Vec<u8> {

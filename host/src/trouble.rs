@@ -83,6 +83,31 @@ impl Trouble {
         }
     }
 
+    /// What went wrong, as one of a few words.
+    pub(crate) fn error_type(&self) -> &'static str {
+        match self.fault() {
+            Fault::Statement => "statement",
+            Fault::Connection => "connection",
+            Fault::Authentication => "authentication",
+            Fault::Timeout => "timeout",
+            Fault::Cancelled => "cancelled",
+            Fault::Resources => "resources",
+            Fault::Conflict => "conflict",
+            Fault::Options => "options",
+            Fault::Unsupported => "unsupported",
+            _ => "_OTHER",
+        }
+    }
+
+    /// SQLSTATE or vendor code, where there is one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Unreachable(error) => error.code.as_deref(),
+            Self::Refused(Refusal { problem, .. }) => problem.code.as_deref(),
+            Self::Lacking { .. } | Self::Unwritten(_) => None,
+        }
+    }
+
     /// Whether nothing is applied, and another attempt may succeed.
     pub(crate) fn may_pass(&self) -> bool {
         match self {

@@ -129,7 +129,7 @@ async fn flush_waits_until_everything_is_applied() {
     batcher.add("INSERT 1").await.unwrap();
     batcher.flush().await.unwrap();
     assert_eq!(applied(&database), ["INSERT 1"]);
-    assert_eq!(batcher.report().applied, 1);
+    assert_eq!(batcher.stats().applied, 1);
     batcher.flush().await.unwrap();
     batcher.finish().await.unwrap();
     assert_eq!(database.requests(), 1);

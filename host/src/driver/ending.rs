@@ -8,6 +8,8 @@ use sql_batcher_adapters::{Problem, Scope};
 use tokio::time::{timeout, timeout_at};
 
 use super::{ABORT_WITHIN, Run, Stop, cancelled};
+use tracing::{Span, info, warn};
+
 use crate::{
     Error, ErrorKind, Report, Result,
     batch::Batch,
@@ -31,8 +33,8 @@ impl Run {
             }
         }
         self.settle_flights().await;
-        let lost = std::mem::take(&mut self.sent);
         let mut tally = self.tally();
+        let lost = std::mem::take(&mut tally.under_way);
         let cause = Cause::Unknown;
         let statements = u32::try_from(lost).unwrap_or(u32::MAX);
         let interruption = Some(Interruption { cause, statements, statement: None });
@@ -79,13 +81,27 @@ impl Run {
     }
 
     fn report(mut self, error: Option<Error>) -> Result<Report> {
-        let tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
         self.driver.observer.tell_now(|| tally.snapshot());
+        tally.count(&self.driver.instruments, true);
         let report = tally.report(error.as_ref().map(Failure::from));
-        match error {
-            None => Ok(report),
-            Some(error) => Err(error.with_report(report)),
-        }
+        drop(tally);
+        let Some(error) = error else {
+            info!(statements = report.statements, applied = report.applied, "run ended");
+            return Ok(report);
+        };
+        let error_type = error.kind().name();
+        self.driver.instruments.fail(error_type);
+        Span::current().record("error.type", error_type);
+        warn!(
+            error.r#type = error_type,
+            db.response.status_code = error.code(),
+            line = error.position().map(|position| position.line),
+            statement = error.position().map(|position| position.statement),
+            applied = report.applied,
+            "run ended early"
+        );
+        Err(error.with_report(report))
     }
 
     async fn commit_run(&mut self, slots: &mut [Slot]) -> Result<()> {

@@ -5,6 +5,8 @@ use std::sync::{Arc, PoisonError};
 
 use sql_batcher_adapters::CopyPart;
 
+use tracing::{Instrument as _, field, info_span};
+
 use super::Run;
 use crate::{
     Error, ErrorKind, Result,
@@ -102,12 +104,24 @@ impl Run {
             None => Rows::None,
         };
         self.note_known(&batch, &parts);
-        self.sent += batch.statements() as u64;
+        self.tally().under_way += batch.statements() as u64;
         if batch.copy == Some(CopyPart::First) {
             self.copying = self.sources.of_statement(&batch, 0);
         }
         let sources = Arc::clone(&self.sources);
-        self.flights.spawn(run(slot, Flight { batch, parts, rows, sources }));
+        let is_sent = parts.iter().any(|part| part.known.is_none());
+        let _under_way = is_sent.then(|| self.driver.instruments.start(&batch));
+        let span = info_span!(
+            "batch",
+            sql_batcher.batch = batch.id,
+            sql_batcher.statements = batch.statements(),
+            sql_batcher.bytes = batch.body.len(),
+            sql_batcher.sealed_by = batch.sealed_by.name(),
+            error.r#type = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let flight = Flight { batch, parts, rows, sources, _under_way };
+        self.flights.spawn(run(slot, flight).instrument(span));
     }
 
     /// Counts what is not sent, as it was dealt with before.

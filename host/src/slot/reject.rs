@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use sql_batcher_adapters::Problem;
 
+use tracing::warn;
+
 use super::{Slot, no_connection};
 use crate::{
     Error,
@@ -55,7 +57,16 @@ impl Slot {
             (memory.replay(known), memory.settings())
         });
         match written {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                let code = error.code();
+                warn!(
+                    statement = position.statement,
+                    line = position.line,
+                    db.response.status_code = code,
+                    "statement left out"
+                );
+                Ok(())
+            }
             Err(Unkept::TooMany(most)) => refused(Trouble::Refused(refusal), End::TooMany(most)),
             Err(Unkept::Unwritten(error)) => refused(Trouble::Unwritten(error), End::Final),
         }
