@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
-    Cancel, Connection, CopyPart, Effects, Fault, Problem, Request, Scope,
+    Cancel, Connection, Effects, Fault, Problem, Request, Scope,
     body::{Body, commits, first_word},
     pool, query,
 };
 
 use super::{
     connect::Stop,
-    copy::{self, Copying},
+    copy::Copying,
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
     settings,
     texts::{kept, run},
@@ -24,7 +24,7 @@ pub(super) type Lease = pool::Lease<sqlx::Postgres>;
 
 /// A session with a PostgreSQL database.
 pub(super) struct Session {
-    link: Link,
+    pub(super) link: Link,
     cancel: Stop,
     /// Why the open transaction can only be rolled back, if that is so. PostgreSQL answers
     /// `COMMIT` with `ROLLBACK` then, without an error, and sqlx does not hand on the answer's
@@ -40,7 +40,7 @@ struct First {
 }
 
 /// What the session's connection is doing.
-enum Link {
+pub(super) enum Link {
     Ready(Lease),
     Copying(Copying),
     /// A request is under way, or was when its future was dropped.
@@ -55,7 +55,7 @@ impl Session {
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
     /// dropped in its middle leaves none.
-    fn take(&mut self) -> Result<Lease, Problem> {
+    pub(super) fn take(&mut self) -> Result<Lease, Problem> {
         match mem::replace(&mut self.link, Link::Busy) {
             Link::Ready(lease) => Ok(lease),
             Link::Copying(copying) => {
@@ -159,7 +159,7 @@ impl Session {
 
     /// Finds out whether the open transaction can go on. What first went wrong in it is what a
     /// later refusal is about.
-    async fn look_at_transaction(&mut self, problem: &mut Problem) {
+    pub(super) async fn look_at_transaction(&mut self, problem: &mut Problem) {
         let Ok(mut lease) = self.take() else { return };
         let ran = run(&mut lease, "SELECT 1").await;
         let code = ran.error.as_ref().and_then(server_error).map(|server| server.code());
@@ -188,73 +188,6 @@ impl Session {
             Some(error) => {
                 let mut problem = problem(error, sql);
                 problem.offset = None;
-                Err(problem)
-            }
-        }
-    }
-
-    /// A part of a copy block.
-    async fn copy(&mut self, request: Request<'_>, part: CopyPart) -> Result<Effects, Problem> {
-        let result = match part {
-            CopyPart::Whole | CopyPart::First => {
-                let end = request.ends.first().map_or(0, |end| *end as usize);
-                let Some((statement, data)) = request.body.split_at_checked(end) else {
-                    let said = format!("a statement ends at {end} in {}", request.body.len());
-                    return Err(Problem::new(Fault::Unsupported, said));
-                };
-                let statement = Body::new(statement, &request.ends[..1])?;
-                statement.without_zero()?;
-                let statement = statement.text()?;
-                let lease = self.take()?;
-                let copying = Copying::start(lease, statement.to_owned()).await;
-                self.go_on(copying, data, part).await
-            }
-            CopyPart::Middle | CopyPart::Last => {
-                let copying = match mem::replace(&mut self.link, Link::Busy) {
-                    Link::Copying(copying) => copying,
-                    Link::Busy => return Err(Problem::left()),
-                    other => {
-                        self.link = other;
-                        let said = "no copy block is under way: it failed, or was not begun";
-                        return Err(Problem::new(Fault::Unsupported, said));
-                    }
-                };
-                self.go_on(copying, request.body, part).await
-            }
-        };
-        result.map_err(|mut problem| {
-            problem.statement = matches!(part, CopyPart::Whole | CopyPart::First).then_some(0);
-            problem
-        })
-    }
-
-    /// Sends data, and ends the block with its last part.
-    async fn go_on(
-        &mut self,
-        mut copying: Copying,
-        data: &[u8],
-        part: CopyPart,
-    ) -> Result<Effects, Problem> {
-        let sent = copying.send(data).await;
-        if sent && matches!(part, CopyPart::First | CopyPart::Middle) {
-            self.link = Link::Copying(copying);
-            return Ok(Effects::default());
-        }
-        let copy::Ended { lease, done } = copying.finish().await;
-        match done {
-            Ok(rows) => {
-                self.link = lease.map_or(Link::Lost, Link::Ready);
-                Ok(Effects { rows: Some(rows) })
-            }
-            Err(failed) => {
-                self.link = match lease {
-                    Some(lease) if !is_lost(&failed.error) => Link::Ready(lease),
-                    _ => Link::Lost,
-                };
-                let mut problem = problem(failed.error, "");
-                problem.offset = None;
-                problem.outcome_unknown &= failed.finishing;
-                self.look_at_transaction(&mut problem).await;
                 Err(problem)
             }
         }

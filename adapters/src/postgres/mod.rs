@@ -9,6 +9,7 @@
 //!   with the last part of a block, whatever part it was in; and a trigger that sends more notices
 //!   than the network holds blocks the copy, until a limit on time ends it.
 
+mod blocks;
 mod connect;
 mod copy;
 mod execute;
