@@ -157,9 +157,15 @@ pub trait Connection: Send {
     /// database can hold. Where the session has a shorter limit already, that stays; a limit that
     /// the script sets later goes before it. To be asked for outside a transaction.
     ///
-    /// PostgreSQL ends each statement, a `COPY` block being one (before version 13 a whole
-    /// request); MariaDB each statement; MySQL only `SELECT`. SQLite runs in this process and has
-    /// no limit of its own: nothing is done.
+    /// PostgreSQL ends each statement (before version 13 a whole request); MariaDB each statement;
+    /// MySQL only `SELECT`. SQLite runs in this process and has no limit of its own: nothing is
+    /// done.
+    ///
+    /// A `COPY` block is one statement to PostgreSQL, its waits for data included. A block in
+    /// several requests ([`CopyPart::First`] to [`CopyPart::Last`]) therefore has no limit on the
+    /// server unless the script has set one (one of the same length is taken for this one): it is
+    /// lifted before the block and set again behind it, however it ends. That is one further query
+    /// each; only [`Cancel`] bounds the requests of such a block.
     ///
     /// # Errors
     /// As [`Connection::fetch`].

@@ -1,4 +1,8 @@
 //! `COPY … FROM stdin` blocks of a session, in one request or in several.
+//!
+//! To the server a block is one statement, however long its data is on its way. So the limit on the
+//! time of a statement is lifted while a block in several parts is under way: one query before it
+//! and one behind it. A block in one part has the limit, and costs nothing more.
 
 use std::mem;
 
@@ -8,7 +12,11 @@ use super::{
     copy::{self, Copying},
     execute::{Link, Session},
     problem::{is_lost, problem},
+    settings::replace_limit,
 };
+
+/// A limit on the time of a statement that is none.
+const NO_LIMIT: u32 = 0;
 
 impl Session {
     /// A part of a copy block.
@@ -27,6 +35,9 @@ impl Session {
                 let statement = Body::new(statement, &request.ends[..1])?;
                 statement.without_zero()?;
                 let statement = statement.text()?;
+                if part == CopyPart::First {
+                    self.lift_limit().await?;
+                }
                 let lease = self.take()?;
                 let copying = Copying::start(lease, statement.to_owned()).await;
                 self.go_on(copying, data, part).await
@@ -66,6 +77,7 @@ impl Session {
         match done {
             Ok(rows) => {
                 self.link = lease.map_or(Link::Lost, Link::Ready);
+                self.set_limit_again().await;
                 Ok(Effects { rows: Some(rows) })
             }
             Err(failed) => {
@@ -79,6 +91,40 @@ impl Session {
                 self.look_at_transaction(&mut problem).await;
                 Err(problem)
             }
+        }
+    }
+
+    /// Takes the limit on the time of a statement away, if it is the one that was set for a caller:
+    /// another one is the script's.
+    async fn lift_limit(&mut self) -> Result<(), Problem> {
+        let Some(limit_ms) = self.limit_ms else { return Ok(()) };
+        match self.command(&replace_limit(limit_ms, NO_LIMIT)).await {
+            Ok(lifted) => {
+                self.is_limit_lifted = lifted > 0;
+                Ok(())
+            }
+            Err(problem) => {
+                let mut problem = Problem { statement: Some(0), ..problem.known() };
+                self.look_at_transaction(&mut problem).await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// What sets the limit again, if it is lifted. A rollback of the transaction that lifted it
+    /// does so, too, and then this changes nothing.
+    pub(super) fn limit_again(&mut self) -> Option<String> {
+        let lifted = mem::take(&mut self.is_limit_lifted);
+        self.limit_ms.filter(|_| lifted).map(|limit_ms| replace_limit(NO_LIMIT, limit_ms))
+    }
+
+    /// Sets the limit again behind a block that was copied. A session that cannot have it any more
+    /// is given up, which takes back nothing but what an open transaction has done.
+    async fn set_limit_again(&mut self) {
+        if let Some(limit_again) = self.limit_again()
+            && self.command(&limit_again).await.is_err()
+        {
+            self.link = Link::Lost;
         }
     }
 }

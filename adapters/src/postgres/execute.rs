@@ -30,6 +30,10 @@ pub(super) struct Session {
     /// `COMMIT` with `ROLLBACK` then, without an error, and sqlx does not hand on the answer's
     /// words.
     aborted: Option<First>,
+    /// The limit on the time of a statement that was set for a caller, in milliseconds.
+    pub(super) limit_ms: Option<u32>,
+    /// Whether there is none instead, while a copy block is under way.
+    pub(super) is_limit_lifted: bool,
 }
 
 /// The first error of a transaction, which stands behind all that follow it.
@@ -50,7 +54,13 @@ pub(super) enum Link {
 
 impl Session {
     pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
-        Self { link: Link::Ready(lease), cancel, aborted: None }
+        Self {
+            link: Link::Ready(lease),
+            cancel,
+            aborted: None,
+            limit_ms: None,
+            is_limit_lifted: false,
+        }
     }
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
@@ -158,15 +168,20 @@ impl Session {
     }
 
     /// Finds out whether the open transaction can go on. What first went wrong in it is what a
-    /// later refusal is about.
+    /// later refusal is about. The query is at the same time what sets a lifted limit again.
     pub(super) async fn look_at_transaction(&mut self, problem: &mut Problem) {
+        let limit_again = self.limit_again();
         let Ok(mut lease) = self.take() else { return };
-        let ran = run(&mut lease, "SELECT 1").await;
+        let ran = run(&mut lease, limit_again.as_deref().unwrap_or("SELECT 1")).await;
         let code = ran.error.as_ref().and_then(server_error).map(|server| server.code());
         let aborted = code == Some(IN_FAILED_TRANSACTION);
         self.put(lease, ran.error.as_ref());
         if !aborted {
             self.aborted = None;
+            if limit_again.is_some() && ran.error.is_some() {
+                // A session without its limit is given up.
+                self.link = Link::Lost;
+            }
             return;
         }
         let first = self.aborted.get_or_insert_with(|| First {
@@ -178,13 +193,13 @@ impl Session {
         problem.transient = first.transient;
     }
 
-    /// A command of the adapter's own.
-    async fn command(&mut self, sql: &str) -> Result<(), Problem> {
+    /// A command of the adapter's own; gives the rows of it.
+    pub(super) async fn command(&mut self, sql: &str) -> Result<u64, Problem> {
         let mut lease = self.take()?;
         let ran = run(&mut lease, sql).await;
         self.put(lease, ran.error.as_ref());
         match ran.error {
-            None => Ok(()),
+            None => Ok(ran.rows),
             Some(error) => {
                 let mut problem = problem(error, sql);
                 problem.offset = None;
@@ -216,14 +231,14 @@ impl Connection for Session {
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
-        self.command("BEGIN").await.map_err(Problem::known)
+        self.command("BEGIN").await.map(drop).map_err(Problem::known)
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
         if self.aborted.is_some() {
             return Err(self.refuse_commit().await);
         }
-        self.command("COMMIT").await
+        self.command("COMMIT").await.map(drop)
     }
 
     async fn rollback(&mut self) -> Result<(), Problem> {
@@ -236,7 +251,8 @@ impl Connection for Session {
             // The server took everything back when the connection ended.
             return Ok(());
         }
-        self.command("ROLLBACK").await.map_err(Problem::known)?;
+        let limit_again = self.limit_again().unwrap_or_default();
+        self.command(&format!("ROLLBACK;{limit_again}")).await.map_err(Problem::known)?;
         self.aborted = None;
         Ok(())
     }
@@ -257,7 +273,12 @@ impl Connection for Session {
     }
 
     async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem> {
-        self.command(&settings::limit_statements(limit)).await.map_err(Problem::known)
+        let limit_ms = settings::limit_ms(limit);
+        let set = self.command(&settings::limit_statements(limit_ms)).await;
+        if set.map_err(Problem::known)? > 0 {
+            self.limit_ms = Some(limit_ms);
+        }
+        Ok(())
     }
 
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
