@@ -15,7 +15,8 @@ use super::{
     connect::{Stop, limit_statements},
     problem::{commit_is_unknown, is_lost, problem},
     texts::{
-        OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, one_by_one, run,
+        Applied, OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, one_by_one,
+        run,
     },
 };
 
@@ -69,6 +70,14 @@ impl Session {
         self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         Err(problem(error))
     }
+
+    /// Gives the session back what it had before a transaction that is over. A session that cannot
+    /// have it is given up, which changes nothing of that transaction.
+    async fn restore(&mut self) {
+        if self.command(RESTORE).await.is_err() {
+            self.link = Link::Lost;
+        }
+    }
 }
 
 #[async_trait]
@@ -88,8 +97,8 @@ impl Connection for Session {
             _ => one_by_one(&mut lease, body, own_transaction).await,
         };
         match result {
-            Ok(rows) => {
-                self.link = Link::Ready(lease);
+            Ok(Applied { rows, lost }) => {
+                self.link = if lost { Link::Lost } else { Link::Ready(lease) };
                 Ok(Effects { rows: Some(rows) })
             }
             Err(failed) => {
@@ -116,7 +125,8 @@ impl Connection for Session {
         let ran = run(&mut lease, "COMMIT").await;
         let Some(error) = ran.error else {
             self.link = Link::Ready(lease);
-            return self.command(RESTORE).await.map_err(Problem::known);
+            self.restore().await;
+            return Ok(());
         };
         self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         let outcome_unknown = commit_is_unknown(&error);
@@ -129,7 +139,8 @@ impl Connection for Session {
             return Ok(());
         }
         self.command(TAKE_BACK).await.map_err(Problem::known)?;
-        self.command(RESTORE).await.map_err(Problem::known)
+        self.restore().await;
+        Ok(())
     }
 
     async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {

@@ -1,5 +1,6 @@
 //! The adapters against real databases.
 
+mod after_commit;
 mod copy_limits;
 mod mysql;
 mod postgres;

@@ -146,6 +146,12 @@ async fn counts_statements_and_not_results() {
         let problem = run(&mut *session, scope, &batch).await.unwrap_err();
         assert_eq!(problem.statement, Some(2), "{problem:?}");
     }
+    if adapter.capabilities().server.starts_with("MariaDB") {
+        let call = "SET STATEMENT max_statement_time = 60 FOR CALL batch_three();";
+        let batch = [call, "SELECT 1;", "nonsense;"];
+        let problem = run(&mut *session, Scope::Atomic, &batch).await.unwrap_err();
+        assert_eq!((problem.statement, problem.outcome_unknown), (Some(2), false), "{problem:?}");
+    }
     bare(&mut *session, &["DROP PROCEDURE batch_three;"]).await.unwrap();
 }
 
