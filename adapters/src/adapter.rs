@@ -182,10 +182,14 @@ pub trait Connection: Send {
 /// Cancels what a session runs at the moment, or ends the session.
 #[async_trait]
 pub trait Cancel: Send + Sync {
-    /// Asks the server to stop. What was running then fails; nothing happens where nothing runs.
+    /// Asks the server to stop. What was running then fails; nothing happens where nothing runs, or
+    /// where the session has ended: that another one has its number by now is noticed, in
+    /// PostgreSQL by the start of its process, in MySQL and MariaDB, where a server that is not
+    /// started anew gives no number twice, by the start of the server, unless the two lie less
+    /// than 5 seconds apart. Bounded in time by [`crate::PoolOptions::connect_timeout`].
     ///
     /// # Errors
-    /// Where the server cannot be asked.
+    /// Where the server cannot be asked, or cannot tell the session from another one.
     async fn cancel(&self) -> Result<(), AdapterError>;
 
     /// Ends the session for certain: after it, nothing that was sent in the session can take

@@ -3,6 +3,7 @@
 mod after_commit;
 mod copy_limits;
 mod mysql;
+mod other_session;
 mod postgres;
 
 use std::net::ToSocketAddrs as _;
