@@ -38,6 +38,9 @@ pub struct Capabilities {
     pub transactional_ddl: bool,
     /// Whether transactions have savepoints.
     pub savepoints: bool,
+    /// The most sessions that can write at once: a further one waits for them, or fails. None: no
+    /// limit but that of connections.
+    pub max_writers: Option<u32>,
     /// Whether `COPY … FROM stdin` can be streamed.
     pub copy: bool,
     /// Whether a request body may be other than UTF-8.

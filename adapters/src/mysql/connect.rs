@@ -103,6 +103,7 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: false,
         savepoints: true,
+        max_writers: None,
         copy: false,
         binary_text: true,
         cancel: true,

@@ -88,6 +88,7 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
+        max_writers: None,
         copy: true,
         binary_text: false,
         cancel: true,

@@ -80,6 +80,8 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
+        // A lock of the whole file (<https://www.sqlite.org/lockingv3.html>).
+        max_writers: Some(1),
         copy: false,
         binary_text: true,
         cancel: true,
