@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, server_url, unsupported},
+    connect::{Target, scheme, server_url, unreadable, unsupported},
     pool::within,
     query::{POLL_EVERY, limit_ms},
 };
@@ -53,13 +53,7 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
         other => return Err(unsupported(other)),
     }
     let url = server_url(url, KNOWN)?;
-    let options = Options::from_url(&url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
-    })?;
+    let options = Options::from_url(&url).map_err(unreadable)?;
     let asks = |names: &[&str]| url.query_pairs().any(|(key, _)| names.contains(&&*key));
     let names = asks(&["charset", "collation"]);
     let options = if asks(&["timezone", "time-zone"]) { options } else { options.timezone(None) };

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
     Cancel, Connection, Effects, Fault, Problem, Request, Scope,
-    body::{Body, commits, first_word},
+    body::{Body, commits},
     pool, query,
 };
 
@@ -108,7 +108,7 @@ impl Connection for Session {
                 problem.kept = match request.scope {
                     Scope::Atomic => 0,
                     Scope::Bare => completed,
-                    Scope::Scripted => kept(body, completed),
+                    Scope::Scripted => body.kept(completed, keeps),
                 };
                 Err(problem)
             }
@@ -173,18 +173,8 @@ impl Connection for Session {
     }
 }
 
-/// Statements of a script that stay applied at least: up to its last commit, or the last
-/// definition, which commits (<https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html>).
-fn kept(body: Body<'_>, completed: u32) -> u32 {
-    const DEFINES: &[&str] = &["ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE"];
-    let before = body.statements().take(completed as usize);
-    (1..)
-        .zip(before)
-        .filter(|(_, (_, statement))| {
-            let word = first_word(statement);
-            commits(&word) || DEFINES.contains(&word.as_str())
-        })
-        .map(|(count, _)| count)
-        .last()
-        .unwrap_or(0)
+/// Whether a statement with this first word keeps what came before it: a commit, or a definition,
+/// which commits (<https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html>).
+fn keeps(word: &str) -> bool {
+    commits(word) || matches!(word, "ALTER" | "CREATE" | "DROP" | "RENAME" | "TRUNCATE")
 }

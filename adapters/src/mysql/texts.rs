@@ -1,10 +1,10 @@
 //! The texts that a request becomes, and the transaction around them.
 
-use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row as _};
+use sqlx::{AssertSqlSafe, MySqlConnection, Row as _, mysql::MySqlQueryResult};
 
 use crate::{
     Problem,
+    answers::{self, Ran},
     body::{Body, first_word},
 };
 
@@ -30,15 +30,6 @@ const FORGET: &str = "SET @sql_batcher_statement = NULL;DEALLOCATE PREPARE sql_b
 /// A change of a table without transactions could not be taken back
 /// (`ER_WARNING_NOT_COMPLETE_ROLLBACK`).
 const NOT_TAKEN_BACK: u32 = 1196;
-
-/// What became of a text.
-#[derive(Default)]
-pub(super) struct Ran {
-    /// Results that came.
-    results: u32,
-    rows: u64,
-    pub(super) error: Option<sqlx::Error>,
-}
 
 /// A request that was applied.
 pub(super) struct Applied {
@@ -182,24 +173,10 @@ async fn run_bytes(connection: &mut MySqlConnection, statement: &[u8]) -> Ran {
     ran
 }
 
-/// Sends a text and reads all its results; rows are dropped as they come.
+/// Sends a text as one request and reads all its answers.
 pub(super) async fn run(connection: &mut MySqlConnection, text: &str) -> Ran {
-    let mut ran = Ran::default();
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
-    loop {
-        match answers.try_next().await {
-            Ok(Some(Either::Left(done))) => {
-                ran.results = ran.results.saturating_add(1);
-                ran.rows += done.rows_affected();
-            }
-            Ok(Some(Either::Right(_))) => {}
-            Ok(None) => return ran,
-            Err(error) => {
-                ran.error = Some(error);
-                return ran;
-            }
-        }
-    }
+    let answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
+    answers::read(answers, MySqlQueryResult::rows_affected).await
 }
 
 /// A statement as it can be prepared.

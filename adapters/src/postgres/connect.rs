@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor as _, PgConn
 
 use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, server_url, unsupported},
+    connect::{Target, scheme, server_url, unreadable, unsupported},
     pool::within,
     query::POLL_EVERY,
 };
@@ -44,13 +44,7 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
         other => return Err(unsupported(other)),
     }
     let url = server_url(url, KNOWN)?;
-    let options = Options::from_url(&url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
-    })?;
+    let options = Options::from_url(&url).map_err(unreadable)?;
     let options = match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("sql-batcher"),

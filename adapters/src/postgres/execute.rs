@@ -3,10 +3,11 @@
 use std::{mem, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, postgres::PgQueryResult};
 
 use crate::{
     Cancel, Connection, Effects, Fault, Problem, Request, Scope,
+    answers::{self, Ran},
     body::{Body, commits, first_word},
     pool, query,
 };
@@ -16,7 +17,6 @@ use super::{
     copy::Copying,
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
     settings,
-    texts::{kept, run},
 };
 
 /// A connection that is held.
@@ -102,15 +102,15 @@ impl Session {
         };
         self.put(lease, Some(&error));
         // The last completion is sent after the commit, so what comes later changes nothing.
-        if scope == Scope::Atomic && ran.completed >= body.count() {
+        if scope == Scope::Atomic && ran.results >= body.count() {
             return Ok(Effects { rows: Some(ran.rows) });
         }
         let mut problem = problem(error, text);
-        let counted = ran.completed.min(body.count() - 1);
+        let counted = ran.results.min(body.count() - 1);
         problem.statement =
             Some(problem.offset.map_or(counted, |offset| body.statement_at(offset)));
         if scope == Scope::Scripted {
-            problem.kept = kept(body, ran.completed);
+            problem.kept = body.kept(ran.results, commits);
             self.look_at_transaction(&mut problem).await;
         }
         Err(problem)
@@ -132,7 +132,7 @@ impl Session {
             let ran = run(&mut lease, text).await;
             rows += ran.rows;
             let Some(error) = ran.error else { continue };
-            if ran.completed > 0 && is_lost(&error) && index + 1 == body.count() {
+            if ran.results > 0 && is_lost(&error) && index + 1 == body.count() {
                 self.link = Link::Lost;
                 break;
             }
@@ -296,4 +296,10 @@ impl Connection for Session {
             Link::Busy | Link::Lost => {}
         }
     }
+}
+
+/// Sends a text as one request and reads all its answers.
+async fn run(connection: &mut PgConnection, text: &str) -> Ran {
+    let answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
+    answers::read(answers, PgQueryResult::rows_affected).await
 }

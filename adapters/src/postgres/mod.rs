@@ -15,7 +15,6 @@ mod copy;
 mod execute;
 mod problem;
 mod settings;
-mod texts;
 
 use async_trait::async_trait;
 use sqlx::{PgPool, postgres::PgConnectOptions};

@@ -6,7 +6,7 @@ use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use crate::{
     AdapterError, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, unsupported},
+    connect::{Target, scheme, unreadable, unsupported},
 };
 
 use super::{execute::Signal, raw::Database};
@@ -26,21 +26,14 @@ pub(super) fn place(url: &str) -> Result<Place, AdapterError> {
         "sqlite" => {}
         other => return Err(unsupported(other)),
     }
-    let refuse = |message: String| AdapterError::new(Fault::Options, message);
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mode = query.split('&').find_map(|pair| pair.strip_prefix("mode="));
     let in_memory = path == ":memory:" || mode == Some("memory");
     if path.is_empty() && !in_memory {
-        return Err(refuse("the database url names no file".to_owned()));
+        return Err(AdapterError::new(Fault::Options, "the database url names no file"));
     }
-    let options = SqliteConnectOptions::from_str(url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        refuse(format!("the database url cannot be read: {said}"))
-    })?;
+    let options = SqliteConnectOptions::from_str(url).map_err(unreadable)?;
     let options = match (in_memory, mode) {
         // The cache is what sessions of a database in memory share.
         (true, _) => options.shared_cache(true),
