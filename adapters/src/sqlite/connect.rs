@@ -1,8 +1,9 @@
 //! URL, capabilities, and the handler that lets a session be stopped.
 
-use std::{str::FromStr as _, sync::Arc};
+use std::{ops::DerefMut, str::FromStr as _, sync::Arc};
 
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::runtime::Handle;
 
 use crate::{
     AdapterError, Capabilities, Dialect, Fault,
@@ -57,12 +58,24 @@ pub(super) fn target(options: &SqliteConnectOptions) -> Target {
     }
 }
 
-/// Asks the library what it can.
-pub(super) async fn capabilities(
-    connection: &mut SqliteConnection,
-) -> Result<Capabilities, sqlx::Error> {
-    let mut locked = connection.lock_handle().await?;
-    let mut database = Database::of(&mut locked);
+/// Asks the library what it can, on a thread that may block: a lock of another process is waited
+/// for. The connection comes back; where the wait was given up it ends with that thread's work.
+pub(super) async fn capabilities<C>(connection: C) -> Result<(C, Capabilities), sqlx::Error>
+where
+    C: DerefMut<Target = SqliteConnection> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut connection = connection;
+        let mut locked = runtime.block_on(connection.lock_handle())?;
+        let capabilities = ask(&mut Database::of(&mut locked));
+        drop(locked);
+        Ok((connection, capabilities?))
+    });
+    asked.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
     // Opening a file does not read it; this does.
     database.run(b"PRAGMA schema_version").map_err(|failure| failure.into_driver_error())?;
     Ok(Capabilities {

@@ -4,6 +4,7 @@ mod after_commit;
 mod copy_limits;
 mod mysql;
 mod other_session;
+mod pools;
 mod postgres;
 
 use std::net::ToSocketAddrs as _;

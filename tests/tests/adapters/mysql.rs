@@ -6,7 +6,7 @@ use sql_batcher_tests::{
     servers::mysql_url,
 };
 
-const MYSQL: Sql = Sql {
+pub(super) const MYSQL: Sql = Sql {
     create: &[
         "DROP TABLE IF EXISTS batch_conformance;\n",
         "CREATE TABLE batch_conformance (id integer PRIMARY KEY, name text) ENGINE = InnoDB;\n",
