@@ -9,6 +9,7 @@ pub mod scripted;
 pub mod sqlite;
 
 mod adapter;
+mod answers;
 mod body;
 mod connect;
 mod failure;
