@@ -31,12 +31,13 @@
 //! | `format` | `"text"`, `"json"` | `"text"` |
 //! | `brief` | `true`, `false` | `false` |
 //! | `dry-run` | `true`, `false` | `false` |
+//! | `show-values` | `true`, `false` | `false` |
 //! | `quiet` | `true`, `false` | `false` |
 //! | `no-progress` | `true`, `false` | `false` |
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
-//! `max-bytes`, and so on. `report`, `dry-run`, `quiet`, `no-progress`, `database`,
-//! `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `in-flight` are for
+//! `max-bytes`, and so on. `report`, `dry-run`, `show-values`, `quiet`, `no-progress`,
+//! `database`, `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `in-flight` are for
 //! `run`; `format` and `brief` for `split`.
 
 use std::{
@@ -105,6 +106,8 @@ pub(super) struct Config {
     pub(super) brief: Option<bool>,
     #[serde(alias = "dry_run")]
     pub(super) dry_run: Option<bool>,
+    #[serde(alias = "show_values")]
+    pub(super) show_values: Option<bool>,
     pub(super) quiet: Option<bool>,
     #[serde(alias = "no_progress")]
     pub(super) no_progress: Option<bool>,
