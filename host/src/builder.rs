@@ -19,6 +19,7 @@ use crate::{
     RetryOptions, SandboxLimits, Snapshot, Transactions,
     driver::{Driver, Stop},
     guard::{Deadline, Guard},
+    hooks::{Hook, HookPolicy, Hooks, SandboxedHook},
     pieces::Statements,
     rejects::Skipping,
     sandbox::{Answer, Session},
@@ -38,6 +39,7 @@ pub struct Builder {
     core: Option<Core>,
     observer: Observer,
     skipping: Option<Skipping>,
+    hooks: Hooks,
 }
 
 impl Builder {
@@ -48,6 +50,7 @@ impl Builder {
             core: None,
             observer: Observer::default(),
             skipping: None,
+            hooks: Hooks::default(),
         }
     }
 
@@ -170,6 +173,34 @@ impl Builder {
         self
     }
 
+    /// Registers a hook, behind those that are registered already: see [`hooks`](crate::hooks). At
+    /// most 64, with names of 1 to 64 characters, which need not differ; messages show them.
+    pub fn hook(
+        mut self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: impl Hook + 'static,
+    ) -> Self {
+        self.hooks.add(name.into(), policy, hook);
+        self
+    }
+
+    /// As [`hook`](Self::hook), with a component in a sandbox of its own.
+    pub fn sandboxed_hook(
+        mut self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: SandboxedHook,
+    ) -> Self {
+        self.hooks.add_sandboxed(name.into(), policy, hook);
+        self
+    }
+
+    /// Bytes of a batch that are left free for what hooks add: see [`Options::hook_room`].
+    pub fn hook_room(self, bytes: u64) -> Self {
+        self.set(|options| options.hook_room(bytes))
+    }
+
     /// Batches with another component than the embedded one.
     pub fn core(mut self, core: Core) -> Self {
         self.core = Some(core);
@@ -188,15 +219,18 @@ impl Builder {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidOptions`] where an option is out of its range or the database cannot do
-    /// it, or where there is no tokio runtime; [`ErrorKind::Sandbox`] where no sandbox is to be
-    /// had.
+    /// it, where a hook cannot be started or refuses its configuration, or where there is no tokio
+    /// runtime; [`ErrorKind::Sandbox`] where no sandbox is to be had.
     pub async fn build(self) -> Result<Batcher> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::InvalidOptions, "a batcher needs a tokio runtime")
                 .with_source(error.into())
         })?;
         let database = self.adapter.capabilities();
-        let settings = self.options.settle_for(database)?;
+        let mut settings = self.options.settle_for(database)?;
+        if self.hooks.count() > 0 {
+            settings.hook_room = self.options.room_for_hooks(settings.max_bytes);
+        }
         let tally = Tally::new(database.server.clone(), database.notes.clone());
         let core = match self.core {
             Some(core) => core,
@@ -239,7 +273,7 @@ impl Builder {
             .collect();
         let tally = Arc::new(Mutex::new(tally));
         let driver = Driver {
-            session: Session::open(&core, settings.clone(), Answer::Pending)?,
+            session: Session::open(&core, settings.clone(), Answer::Pending, self.hooks)?,
             settings,
             memory,
             adapter: self.adapter,

@@ -309,6 +309,7 @@ impl Run {
     fn end_input(&mut self, next: Option<Arc<str>>) -> Result<()> {
         let ended = self.call(Session::end_input);
         let received = self.tally().received;
+        self.driver.session.name_input(received, next.clone());
         Arc::make_mut(&mut self.sources).begin(received, next);
         self.in_script = false;
         ended
@@ -326,10 +327,14 @@ impl Run {
         self.queue.extend(session.take_batches());
         let account = session.account()?;
         let passed_over = session.commands_passed_over();
+        let news = session.news_of_hooks();
 
         let mut tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.account = account;
         tally.commands_passed_over = passed_over;
+        if let Some(news) = news {
+            tally.hooks = news;
+        }
         self.driver.observer.tell(|| tally.snapshot());
         Ok(())
     }

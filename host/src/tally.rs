@@ -6,7 +6,8 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    Position, Report, account::Account, histogram::Histogram, report::Failure, retry::RetryCounts,
+    Position, Report, account::Account, histogram::Histogram, hooks::Told, report::Failure,
+    retry::RetryCounts,
 };
 
 /// How often an observer is told at most.
@@ -56,6 +57,8 @@ pub(crate) struct Tally {
     /// Statements that could not share a transaction with their row, and where the first is.
     pub(crate) around: u64,
     pub(crate) first_around: Option<Position>,
+    /// What is told of the hooks.
+    pub(crate) hooks: Vec<Told>,
     started: Instant,
 }
 
@@ -74,6 +77,7 @@ impl Tally {
             run: None,
             around: 0,
             first_around: None,
+            hooks: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -95,6 +99,8 @@ impl Tally {
         if self.around > 0 {
             report.notes.push(around_note(self.around, self.first_around.as_ref()));
         }
+        report.hook_failures = self.hooks.iter().map(|told| told.ignored).sum();
+        report.notes.extend(self.hooks.iter().flat_map(Told::notes));
         report.run.clone_from(&self.run);
         report.count(&self.account, self.before);
         report.time(&self.times);

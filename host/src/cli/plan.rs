@@ -10,6 +10,7 @@ use super::{
     args::{AttemptArgs, BatchingArgs, DialectArg, Format, RunArgs},
     config::{self, Config},
     database::Database,
+    hooks::HooksPlan,
     inputs::Inputs,
     recovery::{RejectsPlan, with_recovery},
     units::{ByteSize, TimeSpan},
@@ -27,6 +28,7 @@ pub(super) struct Plan {
     pub(super) inputs: Inputs,
     /// Where bad statements go; none: they end the run.
     pub(super) rejects: Option<RejectsPlan>,
+    pub(super) hooks: HooksPlan,
     /// Whether batches run beside one another, so that what is applied need not be the beginning.
     pub(super) has_order: bool,
     pub(super) report: Format,
@@ -58,6 +60,8 @@ impl Plan {
         let in_flight = args.rejecting.in_flight(&config);
         let options = with_recovery(options, ledger, in_flight);
         let rejects = args.rejecting.settle(&config, resume)?;
+        let options = args.hooks.with_room(options, &config);
+        let hooks = args.hooks.settle(&config)?;
         check(&options)?;
         // One more is for what is looked up beside them.
         let batches = in_flight.unwrap_or(1);
@@ -75,6 +79,7 @@ impl Plan {
             dialect_is_named: dialect.named().is_some(),
             inputs,
             rejects,
+            hooks,
             has_order: batches == 1,
             report: args.report.or(config.report).unwrap_or_default(),
             dry_run,

@@ -139,6 +139,16 @@ impl History {
         let Some(past) = self.pasts.front() else {
             return Ok(Part { range: from..batch.statements(), known: None });
         };
+        if past.statements.end <= number {
+            let Range { start, end } = past.statements;
+            let message = format!(
+                "statements {start} to {} were applied, and are left out now: run {:?} cannot go on \
+                 without them",
+                end - 1,
+                self.run
+            );
+            return Err(Unlike { kind: ErrorKind::Input, message, place: batch.place(from) });
+        }
         if number < past.statements.start {
             return Ok(Part { range: from..index(past.statements.start), known: None });
         }
