@@ -119,7 +119,8 @@ pub trait Adapter: Send + Sync + 'static {
 /// Dropping it takes back what is open: the session is not reused.
 #[async_trait]
 pub trait Connection: Send {
-    /// Runs one request.
+    /// Runs one request. What was applied is no error, even if the session is lost right behind it:
+    /// then the next request fails.
     ///
     /// # Errors
     /// [`Problem`]: what went wrong, at which statement, and what stays applied. After it nothing

@@ -76,7 +76,12 @@ impl From<wit::Options> for core::Options {
                 wit::Oversized::SendAlone(bytes) => core::Oversized::SendAlone(bytes),
             },
             transactions: options.transactions.into(),
-            hooks: options.hooks.into_iter().map(core::HookPolicy::from).collect(),
+            hooks: options
+                .hooks
+                .into_iter()
+                .map(|hook| core::HookOptions { name: hook.name, policy: hook.policy.into() })
+                .collect(),
+            hook_room: options.hook_room,
         }
     }
 }
@@ -238,8 +243,15 @@ impl From<core::Event> for wit::Event {
         match event {
             core::Event::Sealed(info) => Self::Sealed(info.into()),
             core::Event::CommandPassedOver(position) => Self::CommandPassedOver(position.into()),
-            core::Event::HookIgnored { hook, batch } => Self::HookIgnored((hook, batch)),
-            core::Event::BatchSkipped { hook, batch } => Self::BatchSkipped((hook, batch)),
+            core::Event::HookIgnored(event) => Self::HookIgnored(event.into()),
+            core::Event::BatchSkipped(event) => Self::BatchSkipped(event.into()),
         }
+    }
+}
+
+impl From<core::HookEvent> for wit::HookEvent {
+    fn from(event: core::HookEvent) -> Self {
+        let core::HookEvent { hook, batch, reason } = event;
+        Self { hook, batch, reason }
     }
 }

@@ -90,6 +90,6 @@ impl core::Host for Imports {
     }
 
     fn emit(&mut self, event: core::Event) {
-        telemetry::emit(event.into());
+        telemetry::emit(&types::Event::from(event));
     }
 }

@@ -28,7 +28,9 @@ use tokio::runtime::{self, Handle, Runtime};
 
 use crate::{
     Canceller, Core, Error, ErrorKind, Options, Oversized, Report, Result, RetryOptions,
-    SandboxLimits, Snapshot, Transactions, pieces::PIECE_BYTES,
+    SandboxLimits, Snapshot, Transactions,
+    hooks::{Hook, HookPolicy, SandboxedHook},
+    pieces::PIECE_BYTES,
 };
 
 /// As [`crate::Batcher`], with calls that block.
@@ -270,6 +272,26 @@ impl Builder {
     /// Batches with another component than the embedded one.
     pub fn core(self, core: Core) -> Self {
         self.set(|inner| inner.core(core))
+    }
+
+    /// As [`crate::Builder::hook`]; called on the thread of the runtime.
+    pub fn hook(
+        self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: impl Hook + 'static,
+    ) -> Self {
+        self.set(|builder| builder.hook(name, policy, hook))
+    }
+
+    /// As [`crate::Builder::sandboxed_hook`]; called on the thread of the runtime.
+    pub fn sandboxed_hook(
+        self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: SandboxedHook,
+    ) -> Self {
+        self.set(|builder| builder.sandboxed_hook(name, policy, hook))
     }
 
     /// As [`crate::Builder::observer`]; called on the thread of the runtime.

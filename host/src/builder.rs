@@ -1,7 +1,7 @@
 //! What is set before a run starts.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -21,6 +21,7 @@ use crate::{
     RetryOptions, SandboxLimits, Snapshot, Transactions,
     driver::{Command, Driver, Stop},
     guard::{Deadline, Guard},
+    hooks::{Hook, HookPolicy, Hooks, SandboxedHook},
     metrics::{Instruments, METER},
     options::{Settings, Times},
     pieces::Statements,
@@ -43,6 +44,7 @@ pub struct Builder {
     observer: Observer,
     skipping: Option<Skipping>,
     meter: Option<Meter>,
+    hooks: Hooks,
 }
 
 impl Builder {
@@ -54,6 +56,7 @@ impl Builder {
             observer: Observer::default(),
             skipping: None,
             meter: None,
+            hooks: Hooks::default(),
         }
     }
 
@@ -181,6 +184,34 @@ impl Builder {
         self
     }
 
+    /// Registers a hook, behind those that are registered already: see [`hooks`](crate::hooks). At
+    /// most 64, with names of 1 to 64 characters, which need not differ; messages show them.
+    pub fn hook(
+        mut self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: impl Hook + 'static,
+    ) -> Self {
+        self.hooks.add(name.into(), policy, hook);
+        self
+    }
+
+    /// As [`hook`](Self::hook), with a component in a sandbox of its own.
+    pub fn sandboxed_hook(
+        mut self,
+        name: impl Into<String>,
+        policy: HookPolicy,
+        hook: SandboxedHook,
+    ) -> Self {
+        self.hooks.add_sandboxed(name.into(), policy, hook);
+        self
+    }
+
+    /// Bytes of a batch that are left free for what hooks add: see [`Options::hook_room`].
+    pub fn hook_room(self, bytes: u64) -> Self {
+        self.set(|options| options.hook_room(bytes))
+    }
+
     /// Batches with another component than the embedded one.
     pub fn core(mut self, core: Core) -> Self {
         self.core = Some(core);
@@ -207,14 +238,17 @@ impl Builder {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidOptions`] where an option is out of its range or the database cannot do
-    /// it, or where there is no tokio runtime; [`ErrorKind::Sandbox`] where no sandbox is to be
-    /// had.
-    pub async fn build(self) -> Result<Batcher> {
+    /// it, where a hook cannot be started or refuses its configuration, or where there is no tokio
+    /// runtime; [`ErrorKind::Sandbox`] where no sandbox is to be had.
+    pub async fn build(mut self) -> Result<Batcher> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::InvalidOptions, "a batcher needs a tokio runtime")
                 .with_source(error.into())
         })?;
-        let settings = self.options.settle_for(self.adapter.capabilities())?;
+        let mut settings = self.options.settle_for(self.adapter.capabilities())?;
+        if self.hooks.count() > 0 {
+            settings.hook_room = self.options.room_for_hooks(settings.max_bytes);
+        }
         if settings.transactions == Transactions::Run && self.skipping.is_some() {
             let message = "bad statements cannot be left out of a run that is one transaction";
             return Err(Error::new(ErrorKind::InvalidOptions, message));
@@ -226,8 +260,13 @@ impl Builder {
         let eager = settings.max_age.is_some();
         let (commands, queue) = mpsc::channel(WAITING_PIECES);
         let (stop, stopped) = watch::channel(Stop::No);
-        let session = Session::open(&core, settings.clone(), Answer::Pending)?;
-        let driver = self.driver(session, settings, queue, stopped);
+        let meter = self.meter.take().unwrap_or_else(|| global::meter(METER));
+        let instruments = Instruments::new(&meter, self.adapter.capabilities());
+        let mut hooks = mem::take(&mut self.hooks);
+        hooks.measure_with(instruments.clone());
+        let session = Session::open(&core, settings.clone(), Answer::Pending, hooks)?;
+        let channels = (queue, stopped);
+        let driver = self.driver(session, instruments, settings, channels);
         let tally = Arc::clone(&driver.tally);
         let span = info_span!(
             "run",
@@ -243,13 +282,11 @@ impl Builder {
     fn driver(
         self,
         session: Session,
+        instruments: Instruments,
         settings: Settings,
-        commands: mpsc::Receiver<Command>,
-        stop: watch::Receiver<Stop>,
+        (commands, stop): (mpsc::Receiver<Command>, watch::Receiver<Stop>),
     ) -> Driver {
         let database = self.adapter.capabilities();
-        let meter = self.meter.unwrap_or_else(|| global::meter(METER));
-        let instruments = Instruments::new(&meter, database);
         let tally = Tally::new(database.server.clone(), database.notes.clone());
         let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
         let skipping = self.skipping.map(Arc::new);

@@ -233,6 +233,7 @@ impl Run {
     fn end_input(&mut self, next: Option<Arc<str>>) -> Result<()> {
         let ended = self.call(Session::end_input);
         let received = self.tally().received;
+        self.driver.session.name_input(received, next.clone());
         Arc::make_mut(&mut self.sources).begin(received, next);
         self.in_script = false;
         ended
@@ -249,15 +250,20 @@ impl Run {
         let Driver { session, instruments, tally, observer, .. } = &mut self.driver;
         let entered = std::time::Instant::now();
         self.progress = function(session, now_ms)?;
-        instruments.enter(entered.elapsed(), session.memory_bytes());
+        let own_time = entered.elapsed().saturating_sub(session.take_hook_time());
+        instruments.enter(own_time, session.memory_bytes());
         self.queue.extend(session.take_batches());
         let account = session.account()?;
         let passed_over = session.commands_passed_over();
+        let news = session.news_of_hooks();
 
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.account = account;
         tally.commands_passed_over = passed_over;
         tally.count(instruments, !spans_run);
+        if let Some(news) = news {
+            tally.hooks = news;
+        }
         observer.tell(|| tally.snapshot());
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! - [`Batcher`] runs on a database, and [`blocking::Batcher`] is the same without `async`;
 //! - [`Splitter`] splits and batches, and touches no database;
 //! - [`adapters`] are the databases;
+//! - [`hooks`] look at every batch, in Rust or as sandboxed components;
 //! - [`Options`] are the limits, [`Report`] is the account, [`Error`] is what went wrong.
 //!
 //! ```
@@ -24,6 +25,7 @@
 //! ```
 
 pub mod blocking;
+pub mod hooks;
 
 mod account;
 mod batch;

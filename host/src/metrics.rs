@@ -87,9 +87,11 @@ metrics! {
         ["db.client.connection.pool.name"],
         "Wait for a connection, making it included.";
     SANDBOX_DURATION = Counter "sql_batcher.sandbox.duration", "s", [],
-        "Time inside the sandboxed component.";
+        "Time inside the sandboxed component, that of hooks not included.";
     SANDBOX_MEMORY = Gauge "sql_batcher.sandbox.memory", "By", [],
         "Memory of the sandboxed component.";
+    HOOK_DURATION = Histogram "sql_batcher.hook.duration", "s", ["hook", "phase"],
+        "One call of a hook, by its name, `pre` or `post`.";
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ const DEADLINE: RangeInclusive<Duration> =
 const RETRIES: RangeInclusive<u32> = 0..=1000;
 /// The most that the component keeps apart.
 const IN_FLIGHT: RangeInclusive<u32> = 1..=64;
+/// Bytes of a batch that are left free where there are hooks, unless others are wanted.
+const HOOK_ROOM: u64 = 1024;
 /// The most that 32-bit WebAssembly can address.
 const MEMORY: RangeInclusive<u64> = MIB..=4 * GIB;
 
@@ -55,7 +57,8 @@ pub enum Oversized {
 pub struct SandboxLimits {
     /// Bytes of linear memory, 1 MiB to 4 GiB. Default, none: what the other options can need:
     /// 16 MiB, and 3 times the largest statement, and 4 times the largest batch, and 128 bytes for
-    /// each statement that a batch may have.
+    /// each statement that a batch may have; with hooks 4 more times the largest batch, and 256
+    /// more bytes for each statement.
     pub memory_bytes: Option<u64>,
     /// Wall time of one call into the sandbox, which takes one piece of input (256 KiB): 10 ms to
     /// 1 hour, kept to the next 5 ms. Default 10 s.
@@ -95,6 +98,7 @@ pub struct Options {
     in_flight: u32,
     show_values: bool,
     ledger: Option<LedgerOptions>,
+    hook_room: Option<u64>,
 }
 
 /// Limits on time; none: no limit.
@@ -122,6 +126,7 @@ impl Default for Options {
             in_flight: 1,
             show_values: false,
             ledger: None,
+            hook_room: None,
         }
     }
 }
@@ -246,6 +251,14 @@ impl Options {
         self
     }
 
+    /// Bytes of a batch that are left free for what hooks add to it: 0 to `max_bytes` - 1, default
+    /// 1024, or half of `max_bytes` if that is less; without hooks 0. A statement that would not
+    /// fit so by itself may have them.
+    pub fn hook_room(mut self, bytes: u64) -> Self {
+        self.hook_room = Some(bytes);
+        self
+    }
+
     /// Whether every option is in its range.
     ///
     /// # Errors
@@ -261,6 +274,9 @@ impl Options {
             duration_in_range("max_age", age, AGE)?;
         }
         in_range("in_flight", self.in_flight, IN_FLIGHT)?;
+        if let Some(bytes) = self.hook_room {
+            in_range("hook_room", bytes, 0..=self.max_bytes - 1)?;
+        }
         self.check_ledger()?;
         self.check_times()?;
         if let Some(bytes) = self.sandbox.memory_bytes {
@@ -305,6 +321,11 @@ impl Options {
         self.max_statement_bytes.unwrap_or(self.max_bytes.max(64 * MIB))
     }
 
+    /// Bytes of a batch that are left free where there are hooks.
+    pub(crate) fn room_for_hooks(&self, max_bytes: u64) -> u64 {
+        self.hook_room.unwrap_or(HOOK_ROOM.min(max_bytes / 2)).min(max_bytes.saturating_sub(1))
+    }
+
     /// The options as they hold where no database is involved.
     pub(crate) fn settle(&self) -> Result<Settings> {
         self.check()?;
@@ -327,6 +348,7 @@ impl Options {
             retries: self.retries,
             times: self.times,
             ledger: self.ledger.clone(),
+            hook_room: 0,
         })
     }
 
@@ -382,6 +404,8 @@ pub(crate) struct Settings {
     pub(crate) retries: RetryOptions,
     pub(crate) times: Times,
     pub(crate) ledger: Option<LedgerOptions>,
+    /// Bytes of a batch that are left free for hooks; 0 without them.
+    pub(crate) hook_room: u64,
 }
 
 impl Settings {
@@ -391,16 +415,26 @@ impl Settings {
     }
 
     /// The memory limit of the sandbox: see [`SandboxLimits::memory_bytes`].
-    pub(crate) fn memory_bytes(&self) -> u64 {
+    pub(crate) fn memory_bytes(&self, has_hooks: bool) -> u64 {
+        let statements = u64::from(self.max_statements);
+        let for_hooks = match has_hooks {
+            true => 4 * self.max_body_bytes() + 256 * statements,
+            false => 0,
+        };
         let needed = 16 * MIB
             + 3 * self.max_statement_bytes
             + 4 * self.max_body_bytes() * u64::from(self.max_in_flight)
-            + 128 * u64::from(self.max_statements);
+            + 128 * statements
+            + for_hooks;
         self.sandbox.memory_bytes.unwrap_or(needed).min(*MEMORY.end())
     }
 }
 
-fn in_range<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive<T>) -> Result<()> {
+pub(crate) fn in_range<T: PartialOrd + Display>(
+    name: &str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
     }
@@ -409,7 +443,11 @@ fn in_range<T: PartialOrd + Display>(name: &str, value: T, range: RangeInclusive
     Err(Error::new(ErrorKind::InvalidOptions, message))
 }
 
-fn duration_in_range(name: &str, value: Duration, range: RangeInclusive<Duration>) -> Result<()> {
+pub(crate) fn duration_in_range(
+    name: &str,
+    value: Duration,
+    range: RangeInclusive<Duration>,
+) -> Result<()> {
     if range.contains(&value) {
         return Ok(());
     }
@@ -498,6 +536,6 @@ mod tests {
     #[test]
     fn the_memory_limit_never_exceeds_what_can_be_addressed() {
         let settings = Options::default().max_bytes(GIB).settle().unwrap();
-        assert_eq!(settings.memory_bytes(), 4 * GIB);
+        assert_eq!(settings.memory_bytes(false), 4 * GIB);
     }
 }

@@ -63,6 +63,9 @@ pub struct Report {
     pub elapsed: Duration,
     /// How long the batches took; none where none has ended.
     pub batch_times: Option<BatchTimes>,
+    /// How often hooks failed and were passed over
+    /// ([`HookPolicy::Ignore`](crate::hooks::HookPolicy::Ignore)); the notes say which and why.
+    pub hook_failures: u64,
     /// The run's name in the ledger; none without one.
     pub run: Option<String>,
     /// What a user should know about this run, one line each.

@@ -5,22 +5,33 @@
 //! Cost of a session: one slot of the pooling allocator. Cost of a call: a few tenths of a
 //! microsecond, and one copy of what goes in or comes out.
 
+mod asked;
 mod check;
 mod convert;
+mod convert_hooks;
+mod hook;
 mod ticker;
 
-use std::{collections::VecDeque, fmt, mem, sync::OnceLock, time::Duration};
+use std::{
+    collections::VecDeque,
+    fmt, mem,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use wasmtime::{
     Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
     PoolConcurrencyLimitError, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
+    UpdateDeadline,
     component::{Component, HasSelf, Linker, ResourceAny},
 };
 
+pub(crate) use self::hook::HookInstance;
+pub use self::hook::{HookLimits, SandboxedHook};
 use self::{
     bindings::{
         exports::sql_batcher::core::batching::GuestSession,
-        sql_batcher::core::{database, hooks, telemetry, types},
+        sql_batcher::core::{database, telemetry, types},
     },
     check::Checks,
     ticker::{Awake, Ticker},
@@ -29,6 +40,8 @@ use crate::{
     CORE_COMPONENT, Error, ErrorKind, Result,
     account::Account,
     batch::Batch,
+    hooks::{Hooks, Told},
+    input::Sources,
     options::Settings,
     progress::{Outcome, Progress},
 };
@@ -167,6 +180,11 @@ struct Guest {
     answer: Answer,
     batches: VecDeque<Batch>,
     checks: Checks,
+    hooks: Hooks,
+    /// The names of the inputs, for what the hooks are told.
+    sources: Sources,
+    /// How long hooks have taken in this call: it is not the component's time.
+    hook_time: Duration,
     memory_bytes: u64,
     /// Of its memory, as it is now.
     used_bytes: u64,
@@ -176,18 +194,29 @@ struct Guest {
 }
 
 impl Session {
-    /// Instantiates the component and opens a session with these settings.
+    /// Instantiates the component, starts the hooks and opens a session with these settings.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidOptions`] where the component refuses the options,
-    /// [`ErrorKind::Sandbox`] where no instance is to be had.
-    pub(crate) fn open(core: &Core, settings: Settings, answer: Answer) -> Result<Self> {
+    /// [`ErrorKind::InvalidOptions`] where the component refuses the options or a hook cannot be
+    /// started, [`ErrorKind::Sandbox`] where no instance is to be had.
+    pub(crate) fn open(
+        core: &Core,
+        settings: Settings,
+        answer: Answer,
+        mut hooks: Hooks,
+    ) -> Result<Self> {
+        hooks.start(settings.max_body_bytes())?;
+        let mut options = types::Options::from(&settings);
+        options.hooks = hooks.known().map(types::HookOptions::from).collect();
         let guest = Guest {
             answer,
             batches: VecDeque::new(),
-            checks: Checks::new(settings.clone()),
-            memory_bytes: settings.memory_bytes(),
+            checks: Checks::new(settings.clone(), hooks.count()),
+            memory_bytes: settings.memory_bytes(hooks.count() > 0),
             used_bytes: 0,
+            hooks,
+            sources: Sources::default(),
+            hook_time: Duration::ZERO,
             commands_passed_over: 0,
             violation: None,
         };
@@ -196,10 +225,17 @@ impl Session {
         store.limiter(|guest| guest);
         store.set_hostcall_fuel(crossing_bytes(&settings));
         store.set_epoch_deadline(ticks(settings.sandbox.call_timeout));
+        store.epoch_deadline_callback(|mut store| {
+            let spent = mem::take(&mut store.data_mut().hook_time);
+            Ok(match spent.as_millis() / TICK.as_millis() {
+                0 => UpdateDeadline::Interrupt,
+                ticks => UpdateDeadline::Continue(u64::try_from(ticks).unwrap_or(u64::MAX)),
+            })
+        });
 
         let opened = core.component.instantiate(&mut store).and_then(|batcher| {
             let session = batcher.sql_batcher_core_batching().session();
-            let handle = session.call_open(&mut store, &types::Options::from(&settings))?;
+            let handle = session.call_open(&mut store, &options)?;
             Ok((batcher, handle))
         });
         let (batcher, handle) = match opened {
@@ -295,6 +331,24 @@ impl Session {
         self.live.as_ref().map_or(0, |live| live.store.data().used_bytes)
     }
 
+    /// What follows byte `start` of all input belongs to this input.
+    pub(crate) fn name_input(&mut self, start: u64, name: Option<Arc<str>>) {
+        if let Some(live) = &mut self.live {
+            live.store.data_mut().sources.begin(start, name);
+        }
+    }
+
+    /// How long hooks took since this was asked last.
+    pub(crate) fn take_hook_time(&mut self) -> Duration {
+        let live = self.live.as_mut();
+        live.map_or(Duration::ZERO, |live| live.store.data_mut().hooks.take_spent())
+    }
+
+    /// What there is to tell of the hooks, where that has changed.
+    pub(crate) fn news_of_hooks(&mut self) -> Option<Vec<Told>> {
+        self.live.as_mut()?.store.data_mut().hooks.news()
+    }
+
     fn checks(&mut self, note: impl FnOnce(&mut Checks)) {
         if let Some(live) = &mut self.live {
             note(&mut live.store.data_mut().checks);
@@ -318,6 +372,7 @@ impl Session {
         };
         let Live { store, batcher, handle, .. } = &mut live;
         store.set_epoch_deadline(ticks(self.settings.sandbox.call_timeout));
+        store.data_mut().hook_time = Duration::ZERO;
         let session = batcher.sql_batcher_core_batching().session();
         match function(session, store, *handle) {
             Ok(value) => {
@@ -364,30 +419,13 @@ impl database::Host for Guest {
     }
 }
 
-/// No hooks are registered yet; a component that calls one breaks the contract.
-impl hooks::Host for Guest {
-    fn pre_batch(
-        &mut self,
-        hook: u32,
-        _batch: types::Batch,
-    ) -> wasmtime::Result<Result<types::Verdict, String>> {
-        self.refuse(broken(&format!("hook {hook} does not exist")))
-    }
-
-    fn post_batch(
-        &mut self,
-        hook: u32,
-        _batch: types::BatchInfo,
-        _outcome: types::Outcome,
-    ) -> wasmtime::Result<Result<(), String>> {
-        self.refuse(broken(&format!("hook {hook} does not exist")))
-    }
-}
-
 impl telemetry::Host for Guest {
     fn emit(&mut self, event: types::Event) -> wasmtime::Result<()> {
-        if let types::Event::CommandPassedOver(_) = event {
-            self.commands_passed_over += 1;
+        match event {
+            types::Event::CommandPassedOver(_) => self.commands_passed_over += 1,
+            types::Event::Sealed(_) => {}
+            types::Event::HookIgnored(event) => return self.hook_ignored(event),
+            types::Event::BatchSkipped(event) => return self.batch_skipped(event),
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::{mem, sync::Arc};
 use crate::{
     Batch, Core, Error, ErrorKind, Options, Position, Report, Result,
     driver::Command,
+    hooks::Hooks,
     input::Sources,
     pieces::{PIECE_BYTES, Statements},
     progress::Progress,
@@ -59,7 +60,7 @@ impl Splitter {
     pub fn with_core(core: &Core, options: Options) -> Result<Self> {
         let settings = options.settle()?;
         Ok(Self {
-            session: Session::open(core, settings, Answer::Applied)?,
+            session: Session::open(core, settings, Answer::Applied, Hooks::default())?,
             sources: Sources::default(),
             tally: Tally::new(String::new(), Vec::new()),
             batches: Vec::new(),

@@ -6,7 +6,7 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    Position, Report, account::Account, histogram::Histogram, metrics::Instruments,
+    Position, Report, account::Account, histogram::Histogram, hooks::Told, metrics::Instruments,
     report::Failure, retry::RetryCounts,
 };
 
@@ -61,6 +61,8 @@ pub(crate) struct Tally {
     /// Statements that could not share a transaction with their row, and where the first is.
     pub(crate) around: u64,
     pub(crate) first_around: Option<Position>,
+    /// What is told of the hooks.
+    pub(crate) hooks: Vec<Told>,
     started: Instant,
 }
 
@@ -81,6 +83,7 @@ impl Tally {
             run: None,
             around: 0,
             first_around: None,
+            hooks: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -115,6 +118,8 @@ impl Tally {
         if self.around > 0 {
             report.notes.push(around_note(self.around, self.first_around.as_ref()));
         }
+        report.hook_failures = self.hooks.iter().map(|told| told.ignored).sum();
+        report.notes.extend(self.hooks.iter().flat_map(Told::notes));
         report.run.clone_from(&self.run);
         report.count(&self.account, self.before);
         report.time(&self.times);

@@ -19,6 +19,18 @@ pub(crate) struct Sealed {
     pub(crate) weight: Weight,
     /// Whether nothing may run beside it.
     pub(crate) barrier: bool,
+    /// How its strings are read, as far as the script has said anything of that.
+    pub(crate) reading: Reading,
+    /// Whether the hooks have had their say.
+    pub(crate) asked: bool,
+}
+
+/// What the script has said of backslashes in strings, where a batch begins and inside it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Reading {
+    pub(crate) backslash: Option<bool>,
+    /// Whether a statement of the batch says something new.
+    pub(crate) changes: bool,
 }
 
 /// Statements collected for one request.
@@ -35,6 +47,7 @@ pub(crate) struct Filling {
     first_statement: u64,
     opened_ms: u64,
     scope: Option<Scope>,
+    reading: Reading,
     ends_transaction: bool,
     /// A `COPY` whose data is being collected; true once a part of it was sent.
     copy: Option<bool>,
@@ -105,9 +118,15 @@ impl Filling {
         self.opened_ms
     }
 
-    pub(crate) fn open(&mut self, scope: Scope, now_ms: u64) {
+    pub(crate) fn open(&mut self, scope: Scope, backslash: Option<bool>, now_ms: u64) {
         self.scope = Some(scope);
+        self.reading = Reading { backslash, changes: false };
         self.opened_ms = now_ms;
+    }
+
+    /// The statement just added changes how the strings behind it are read.
+    pub(crate) fn changes_reading(&mut self) {
+        self.reading.changes = true;
     }
 
     /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
@@ -202,7 +221,6 @@ impl Filling {
             self.first_statement = filled.first_statement;
         }
         let in_parts = copy.is_some_and(|part| part != CopyPart::Whole);
-        let plain = filled.kinds.iter().all(|kind| kind.is_plain_change());
         let weight = Weight {
             statements: if in_parts { 1 } else { filled.ends.len() as u64 },
             scope,
@@ -228,6 +246,14 @@ impl Filling {
             copy,
             sealed_by: reason,
         };
-        Sealed { batch, weight, barrier: in_parts || scope == Scope::Scripted || !plain }
+        let barrier = is_barrier(&batch);
+        Sealed { batch, weight, barrier, reading: filled.reading, asked: false }
     }
+}
+
+/// Whether nothing may run beside a batch.
+pub(crate) fn is_barrier(batch: &Batch) -> bool {
+    let in_parts = batch.copy.is_some_and(|part| part != CopyPart::Whole);
+    let plain = batch.kinds.iter().all(|kind| kind.is_plain_change());
+    in_parts || batch.scope == Scope::Scripted || !plain
 }

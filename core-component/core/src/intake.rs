@@ -231,10 +231,12 @@ impl Session {
             Ok(placement) => placement,
             Err(failure) => return self.refuse(host, failure),
         };
-        if statement.class.kind == Kind::Set
-            && let Some(escapes) =
-                backslash_setting(self.options.dialect, piece.text(&self.input.buffer))
-        {
+        let backslash = self.splitter.backslash_escapes();
+        let setting = match statement.class.kind {
+            Kind::Set => backslash_setting(self.options.dialect, piece.text(&self.input.buffer)),
+            _ => None,
+        };
+        if let Some(escapes) = setting {
             self.splitter.set_backslash(escapes);
         }
         if placement.starts_batch {
@@ -243,7 +245,7 @@ impl Session {
             self.seal(host, reason, true);
         }
         if self.filling.is_empty() {
-            self.filling.open(placement.scope, self.now_ms);
+            self.filling.open(placement.scope, backslash, self.now_ms);
         }
         self.filling.add(
             &self.input.buffer,
@@ -251,6 +253,9 @@ impl Session {
             position,
             (statement.class.kind, statement.rows),
         );
+        if setting.is_some() {
+            self.filling.changes_reading();
+        }
         if placement.ends_transaction {
             self.filling.ends_transaction();
         }
@@ -293,7 +298,8 @@ impl Session {
         if self.filling.is_empty() {
             return None;
         }
-        if self.filling.bytes() + piece.bytes() > limits.max_batch_bytes {
+        let room = limits.max_batch_bytes.saturating_sub(self.options.hook_room);
+        if self.filling.bytes() + piece.bytes() > room {
             return Some(SealReason::Bytes);
         }
         let rows = self.filling.rows().saturating_add(statement.rows);

@@ -205,6 +205,11 @@ impl Lexer {
         self.depth
     }
 
+    /// What was said last about backslashes in ordinary strings, if anything was.
+    pub(crate) fn backslash(&self) -> Option<bool> {
+        self.backslash
+    }
+
     /// Whether a backslash escapes in ordinary strings from now on, whatever the dialect says.
     pub(crate) fn set_backslash(&mut self, escapes: bool) {
         self.backslash = Some(escapes);

@@ -44,6 +44,7 @@ mod intake;
 mod lanes;
 mod lexer;
 mod position;
+mod replace;
 mod scan;
 mod sequence;
 mod session;
@@ -55,6 +56,6 @@ mod types;
 pub use session::Session;
 pub use types::{
     Batch, BatchInfo, Body, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind,
-    HookPolicy, Host, Interruption, Kind, Limits, Options, Outcome, Oversized, Position, Progress,
-    Report, Scope, SealReason, Transactions, Verdict,
+    HookEvent, HookOptions, HookPolicy, Host, Interruption, Kind, Limits, Options, Outcome,
+    Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
 };

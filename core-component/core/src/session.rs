@@ -15,6 +15,8 @@ use crate::types::{
 
 /// The most batches under way, and the most hooks.
 const MOST: u32 = 64;
+/// The most characters of a hook's name.
+const MOST_OF_A_NAME: usize = 64;
 /// The most bytes of one body: positions in it are 32 bits wide.
 const MAX_BODY_BYTES: u64 = u32::MAX as u64;
 
@@ -230,12 +232,18 @@ impl Session {
     }
 
     fn start(&mut self, host: &mut impl Host, mut sealed: Sealed) {
-        match sequence::before(host, &self.options, &mut sealed) {
-            Decision::Execute => {}
-            Decision::Skip => return self.account.skipped(sealed.weight.statements),
-            Decision::Stop(failure) => return self.fail(failure),
+        if !sealed.asked {
+            match sequence::before(host, &self.options, &mut sealed) {
+                Decision::Execute => sealed.asked = true,
+                Decision::Skip => return self.account.skipped(sealed.weight.statements),
+                Decision::Stop(failure) => return self.fail(failure),
+            }
+            if !self.may_start(&sealed) {
+                // What a hook made of it cannot run beside others.
+                return self.waiting.push_front(sealed);
+            }
         }
-        let Sealed { batch, weight, barrier } = sealed;
+        let Sealed { batch, weight, barrier, .. } = sealed;
         let started = InFlight { info: batch.info(), weight, barrier };
         self.account.sent(started.info.bytes);
         match host.execute(batch) {
@@ -310,11 +318,20 @@ fn check(options: &Options) -> Result<(), Failure> {
         ("max-statements", u64::from(limits.max_statements), 1, 1_000_000),
         ("max-rows", u64::from(limits.max_rows.unwrap_or(1)), 1, u64::from(u32::MAX)),
         ("max-in-flight", u64::from(limits.max_in_flight), 1, most),
+        ("hook-room", options.hook_room, 0, limits.max_batch_bytes.saturating_sub(1)),
         ("hooks", options.hooks.len() as u64, 0, most),
     ];
     for (name, value, least, greatest) in ranges {
         if value < least || value > greatest {
             let message = format!("{name} of {value} is not between {least} and {greatest}");
+            return Err(Failure::new(FailureKind::InvalidOptions, message));
+        }
+    }
+    for hook in &options.hooks {
+        let characters = hook.name.chars().count();
+        if characters == 0 || characters > MOST_OF_A_NAME {
+            let message =
+                format!("a hook's name of {characters} characters is not between 1 and 64");
             return Err(Failure::new(FailureKind::InvalidOptions, message));
         }
     }

@@ -153,6 +153,11 @@ impl Splitter {
         self.lexer.set_delimiter(b";");
     }
 
+    /// What was said last about backslashes in ordinary strings, if anything was.
+    pub(crate) fn backslash_escapes(&self) -> Option<bool> {
+        self.lexer.backslash()
+    }
+
     /// Whether a backslash escapes in ordinary strings from now on.
     pub(crate) fn set_backslash(&mut self, escapes: bool) {
         self.lexer.set_backslash(escapes);

@@ -63,6 +63,15 @@ pub enum HookPolicy {
     Ignore,
 }
 
+/// What a session knows of a hook.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookOptions {
+    /// What it is called in messages; 1 to 64 characters.
+    pub name: String,
+    /// What happens when it fails.
+    pub policy: HookPolicy,
+}
+
 /// How a session is to batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -74,8 +83,11 @@ pub struct Options {
     pub oversized: Oversized,
     /// How far a transaction of the batcher's own reaches.
     pub transactions: Transactions,
-    /// One policy for each hook, in the order of registration; at most 64.
-    pub hooks: Vec<HookPolicy>,
+    /// The hooks, in the order of registration; at most 64.
+    pub hooks: Vec<HookOptions>,
+    /// Bytes of a batch that are left free for what hooks add; a statement that would not fit so by
+    /// itself may have them. Less than the limit of bytes.
+    pub hook_room: u64,
 }
 
 impl Options {
@@ -88,6 +100,7 @@ impl Options {
             oversized: Oversized::Refuse,
             transactions: Transactions::Batch,
             hooks: Vec::new(),
+            hook_room: 0,
         }
     }
 }
@@ -225,6 +238,13 @@ impl Body {
         }
     }
 
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+
     /// Its bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -252,7 +272,7 @@ pub struct Batch {
     pub lines: Vec<u32>,
     /// The column at which each statement starts.
     pub columns: Vec<u32>,
-    /// Bytes of each statement in the input, without its terminator.
+    /// Bytes of each statement, without its terminator.
     pub lengths: Vec<u32>,
     /// What each statement does.
     pub kinds: Vec<Kind>,
@@ -370,7 +390,7 @@ pub enum FailureKind {
     InvalidOptions,
     /// Input that no client could send.
     InvalidQuery,
-    /// A statement above a limit.
+    /// A statement, or a body given by a hook, above a limit.
     BatchSizeExceeded,
     /// A hook failed or ended the run.
     Hook,
@@ -456,26 +476,27 @@ pub struct Progress {
 }
 
 /// Something to count or to tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A batch was closed.
     Sealed(BatchInfo),
     /// A command of the database's client was passed over.
     CommandPassedOver(Position),
     /// A hook failed and its policy is to ignore it.
-    HookIgnored {
-        /// Which hook.
-        hook: u32,
-        /// For which batch.
-        batch: u64,
-    },
+    HookIgnored(HookEvent),
     /// A hook wanted a batch left out.
-    BatchSkipped {
-        /// Which hook.
-        hook: u32,
-        /// Which batch.
-        batch: u64,
-    },
+    BatchSkipped(HookEvent),
+}
+
+/// What a hook did to a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookEvent {
+    /// The hook, by its index.
+    pub hook: u32,
+    /// The batch.
+    pub batch: u64,
+    /// Why.
+    pub reason: String,
 }
 
 /// The capabilities that a host gives to a session.
@@ -489,7 +510,7 @@ pub trait Host {
     /// What went wrong in the hook.
     fn pre_batch(&mut self, hook: u32, batch: &Batch) -> Result<Verdict, String>;
 
-    /// Called in reverse order, once for each batch, with its final outcome.
+    /// Called in reverse order, once for each batch that was executed, with its final outcome.
     ///
     /// # Errors
     /// What went wrong in the hook.

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use sql_batcher::{Backoff, Dialect, Oversized, Transactions};
 
 use super::{
+    hooks::HookArgs,
     recovery::{LedgerArgs, RejectArgs},
     units::{ByteSize, TimeSpan},
 };
@@ -90,6 +91,9 @@ pub(super) struct RunArgs {
 
     #[command(flatten)]
     pub(super) rejecting: RejectArgs,
+
+    #[command(flatten)]
+    pub(super) hooks: HookArgs,
 
     /// How long the first statement of a batch may wait for others, for input that trickles in
     /// [default: no limit]

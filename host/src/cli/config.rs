@@ -24,6 +24,14 @@
 //! | `rejects` | file | none |
 //! | `max-rejects` | number | no limit |
 //! | `in-flight` | 1 to 64 | `1` |
+//! | `hook` | `"FILE"`, `"FILE=CONFIG"`, or a list of these | none |
+//! | `hook-policy` | `"abort"`, `"ignore"` | `"abort"` |
+//! | `hook-timeout` | time, 10 ms to 1 hour | `"100ms"` |
+//! | `hook-memory` | size, 64 KiB to 4 GiB | `"16MiB"`, and more with `max-bytes` above 1 MiB |
+//! | `hook-component-bytes` | size, 1 byte to 1 GiB | `"16MiB"` |
+//! | `hook-room` | size, less than `max-bytes` | `"1KiB"`, or half of `max-bytes` if that is less |
+//! | `audit-log` | file | none |
+//! | `audit-sql` | `true`, `false` | `false` |
 //! | `transactions` | `"batch"`, `"run"`, `"none"` | `"batch"` |
 //! | `oversized` | `"refuse"`, `"send-alone"` | `"refuse"` |
 //! | `dialect` | `"auto"`, `"generic"`, `"sqlite"`, `"postgresql"`, `"mysql"` | `"auto"` |
@@ -36,8 +44,8 @@
 //! | `no-progress` | `true`, `false` | `false` |
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
-//! `max-bytes`, and so on. `report`, `dry-run`, `show-values`, `quiet`, `no-progress`,
-//! `database`, `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `in-flight` are for
+//! `max-bytes`, and so on. `report`, `dry-run`, `show-values`, `quiet`, `no-progress`, `database`,
+//! `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `audit-sql` are for
 //! `run`; `format` and `brief` for `split`.
 
 use std::{
@@ -50,6 +58,7 @@ use serde::Deserialize;
 use super::{
     Usage,
     args::{BackoffArg, DialectArg, Format, OversizedArg, TransactionsArg},
+    hooks::{HookList, HookPolicyArg},
     recovery::{InDoubtArg, OnErrorArg},
     units::{ByteSize, TimeSpan},
 };
@@ -98,6 +107,21 @@ pub(super) struct Config {
     pub(super) max_rejects: Option<u64>,
     #[serde(alias = "in_flight")]
     pub(super) in_flight: Option<u32>,
+    pub(super) hook: Option<HookList>,
+    #[serde(alias = "hook_policy")]
+    pub(super) hook_policy: Option<HookPolicyArg>,
+    #[serde(alias = "hook_timeout")]
+    pub(super) hook_timeout: Option<TimeSpan>,
+    #[serde(alias = "hook_memory")]
+    pub(super) hook_memory: Option<ByteSize>,
+    #[serde(alias = "hook_component_bytes")]
+    pub(super) hook_component_bytes: Option<ByteSize>,
+    #[serde(alias = "hook_room")]
+    pub(super) hook_room: Option<ByteSize>,
+    #[serde(alias = "audit_log")]
+    pub(super) audit_log: Option<PathBuf>,
+    #[serde(alias = "audit_sql")]
+    pub(super) audit_sql: Option<bool>,
     pub(super) transactions: Option<TransactionsArg>,
     pub(super) oversized: Option<OversizedArg>,
     pub(super) dialect: Option<DialectArg>,
@@ -199,7 +223,7 @@ mod tests {
                     continue;
                 }
                 assert!(documentation.contains(&format!("//! | `{long}` |")), "{long}");
-                let message = refused(&format!("{long} = []"));
+                let message = refused(&format!("{long} = {{ a = 1 }}"));
                 assert!(!message.contains("unknown key"), "{message}");
             }
         }

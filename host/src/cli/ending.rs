@@ -62,6 +62,7 @@ pub(super) fn conclude(plan: &Plan, ended: Ended) -> Exit {
     report.notes.extend(plan.database.note());
     if plan.dry_run {
         report.notes.push(dry_run::NOTE.into());
+        report.notes.extend(plan.hooks.note_for_dry_run());
     }
     let written = match plan.report {
         Format::Json => print_json(&report),

@@ -7,6 +7,7 @@ mod database;
 mod dry_run;
 mod ending;
 mod feed;
+mod hooks;
 mod inputs;
 mod plan;
 mod progress;

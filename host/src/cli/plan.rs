@@ -10,6 +10,7 @@ use super::{
     args::{AttemptArgs, BatchingArgs, DialectArg, Format, RunArgs},
     config::{self, Config},
     database::Database,
+    hooks::HooksPlan,
     inputs::Inputs,
     recovery::{RejectsPlan, with_recovery},
     units::{ByteSize, TimeSpan},
@@ -27,6 +28,7 @@ pub(super) struct Plan {
     pub(super) inputs: Inputs,
     /// Where bad statements go; none: they end the run.
     pub(super) rejects: Option<RejectsPlan>,
+    pub(super) hooks: HooksPlan,
     /// Whether batches run beside one another, so that what is applied need not be the beginning.
     pub(super) has_order: bool,
     pub(super) report: Format,
@@ -60,6 +62,8 @@ impl Plan {
         let rejects = args.rejecting.settle(&config, resume)?;
         let options =
             options.show_values(args.show_values.or(config.show_values).unwrap_or_default());
+        let options = args.hooks.with_room(options, &config);
+        let hooks = args.hooks.settle(&config)?;
         check(&options)?;
         // One more is for what is looked up beside them.
         let batches = in_flight.unwrap_or(1);
@@ -77,6 +81,7 @@ impl Plan {
             dialect_is_named: dialect.named().is_some(),
             inputs,
             rejects,
+            hooks,
             has_order: batches == 1,
             report: args.report.or(config.report).unwrap_or_default(),
             dry_run,

@@ -10,6 +10,7 @@ use super::{
     args::RunArgs,
     dry_run,
     ending::{Ended, Exit, conclude},
+    hooks::Loaded,
     inputs::{Input, Inputs},
     plan::Plan,
     progress::Progress,
@@ -36,23 +37,27 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
     }
     let cannot_start = |error: io::Error| Usage(format!("cannot start: {error}"));
     let runtime = Runtime::new().map_err(cannot_start)?;
+    let hooks = plan.hooks.load()?;
     let rejects = plan.rejects.as_ref().map(RejectsPlan::open).transpose()?;
-    let ended = runtime.block_on(apply(&plan, &progress, rejects)).map_err(cannot_start)?;
+    let beside = Beside { rejects, hooks };
+    let ended = runtime.block_on(apply(&plan, &progress, beside)).map_err(cannot_start)?;
     // A read from a terminal that nobody answers is left alone.
     runtime.shutdown_background();
     progress.clear();
     Ok(conclude(&plan, ended))
 }
 
-/// Connects and runs, until the end or the second signal.
-async fn apply(
-    plan: &Plan,
-    progress: &Progress,
+/// What a run has besides its options.
+struct Beside {
     rejects: Option<RejectsFile>,
-) -> io::Result<Ended> {
+    hooks: Loaded,
+}
+
+/// Connects and runs, until the end or the second signal.
+async fn apply(plan: &Plan, progress: &Progress, beside: Beside) -> io::Result<Ended> {
     let mut signals = Signals::listen()?;
     let connected = tokio::select! {
-        connected = connect(plan, progress, rejects) => connected,
+        connected = connect(plan, progress, beside) => connected,
         () = signals.next() => {
             let error = Some(Error::cancelled("interrupted before anything was sent"));
             return Ok(Ended { error, interrupted: true, ..Ended::default() });
@@ -80,13 +85,11 @@ async fn apply(
     Ok(Ended { interrupted: true, ..feeding.await })
 }
 
-async fn connect(
-    plan: &Plan,
-    progress: &Progress,
-    rejects: Option<RejectsFile>,
-) -> Result<Batcher> {
+async fn connect(plan: &Plan, progress: &Progress, beside: Beside) -> Result<Batcher> {
     let adapter = sql_batcher::connect(plan.database.url(), &plan.pool, &plan.retries).await?;
     let mut builder = Batcher::builder_boxed(adapter).options(plan.options.clone());
+    let Beside { rejects, hooks } = beside;
+    builder = hooks.register(builder);
     if let Some(rejects) = rejects {
         let most = plan.rejects.as_ref().and_then(|rejects| rejects.max);
         builder = builder.skip_bad(rejects, most);

@@ -144,11 +144,14 @@ impl History {
             return Ok(Part { range: from..batch.statements(), known: None });
         };
         if past.statements.end <= number {
-            // A hook, say, has left out what was applied the time before.
             let Range { start, end } = past.statements;
-            let fact =
-                format!("statements {start} to {}, which it has applied, are left out", end - 1);
-            return Err(self.unlike(batch, from, &fact));
+            let message = format!(
+                "statements {start} to {} were applied, and are left out now: run {:?} cannot go on \
+                 without them",
+                end - 1,
+                self.run
+            );
+            return Err(Unlike { kind: ErrorKind::Input, message, place: batch.place(from) });
         }
         if number < past.statements.start {
             return Ok(Part { range: from..index(past.statements.start), known: None });
@@ -370,7 +373,7 @@ mod tests {
         let mut history = history(&[(2..3, State::Applied)], FIVE);
         history.meet(&cut(FIVE, 0..1)).unwrap();
         let refused = history.meet(&cut(FIVE, 3..5)).unwrap_err();
-        assert!(refused.message.contains("statements 2 to 2, which it has applied"), "{refused:?}");
+        assert!(refused.message.contains("statements 2 to 2 were applied, and"), "{refused:?}");
     }
 
     #[test]

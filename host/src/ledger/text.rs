@@ -148,8 +148,8 @@ pub(super) fn shape(settings: &Settings) -> String {
     };
     format!(
         "format 1, dialect {dialect}, max_bytes {}, max_statements {}, max_rows {most_rows}, \
-         oversized {alone}, transactions {transactions}",
-        settings.max_bytes, settings.max_statements
+         oversized {alone}, transactions {transactions}, hook_room {}",
+        settings.max_bytes, settings.max_statements, settings.hook_room
     )
 }
 

@@ -10,13 +10,15 @@ use sql_batcher_adapters::{Capabilities, Dialect};
 
 use super::{
     ATTEMPT_DURATION, BATCH_DURATION, BATCH_SIZE, BATCH_STATEMENTS, BATCHES, CONNECTION_WAIT,
-    FAILURES, IN_FLIGHT, Metric, READ, RETRIES, ROWS, SANDBOX_DURATION, SANDBOX_MEMORY, SENT,
-    STATEMENTS,
+    FAILURES, HOOK_DURATION, IN_FLIGHT, Metric, READ, RETRIES, ROWS, SANDBOX_DURATION,
+    SANDBOX_MEMORY, SENT, STATEMENTS,
 };
 use crate::{account::Account, batch::Batch};
 
 /// Bounds of the classes for times, in seconds: those that the conventions advise.
 const SECONDS: [f64; 10] = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 60.0];
+/// Bounds of the classes for the calls of hooks, in seconds.
+const SHORT_SECONDS: [f64; 8] = [1e-6, 5e-6, 2e-5, 1e-4, 5e-4, 2e-3, 1e-2, 1e-1];
 /// Bounds of the classes for sizes, in bytes.
 const BYTES: [f64; 9] =
     [256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
@@ -42,6 +44,7 @@ pub(crate) struct Instruments {
     connection_wait: Histogram<f64>,
     sandbox_duration: Counter<f64>,
     sandbox_memory: Gauge<u64>,
+    hook_duration: Histogram<f64>,
 }
 
 /// A batch under way: it counts until it is dropped.
@@ -90,6 +93,7 @@ impl Instruments {
             connection_wait: times(CONNECTION_WAIT, &SECONDS),
             sandbox_duration: sandbox.with_description(SANDBOX_DURATION.description).build(),
             sandbox_memory: memory.with_description(SANDBOX_MEMORY.description).build(),
+            hook_duration: times(HOOK_DURATION, &SHORT_SECONDS),
         }
     }
 
@@ -179,6 +183,13 @@ impl Instruments {
         let own = [self.own()];
         self.sandbox_duration.add(elapsed.as_secs_f64(), &own);
         self.sandbox_memory.record(memory_bytes, &own);
+    }
+
+    /// A hook was called.
+    pub(crate) fn hook(&self, hook: &str, phase: &'static str, elapsed: Duration) {
+        let hook = KeyValue::new("hook", hook.to_owned());
+        let attributes = [self.own(), hook, KeyValue::new("phase", phase)];
+        self.hook_duration.record(elapsed.as_secs_f64(), &attributes);
     }
 }
 

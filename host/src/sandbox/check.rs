@@ -2,8 +2,11 @@
 //! limits, hang together, and go on where the one before it ended. What does not is the
 //! component's fault, never the input's.
 
+mod shown;
+
 use sql_batcher_adapters::CopyPart;
 
+use self::shown::{Shown, UnderWay};
 use crate::{batch::Batch, options::Settings, progress::Progress};
 
 /// What is right at this point of a run. A violation is a message for people.
@@ -21,12 +24,20 @@ pub(super) struct Checks {
     last_batch: u64,
     last_statement: u64,
     last_offset: Option<u64>,
+    /// How many hooks there are.
+    hooks: u32,
+    /// The batch that the hooks are shown, until it is executed or skipped.
+    shown: Option<Shown>,
+    /// Whether a hook wants it skipped.
+    pub(super) may_skip: bool,
+    /// Batches whose end the hooks have not been told.
+    under_way: Vec<UnderWay>,
 }
 
 type Check = Result<(), String>;
 
 impl Checks {
-    pub(super) fn new(limits: Settings) -> Self {
+    pub(super) fn new(limits: Settings, hooks: u32) -> Self {
         Self {
             limits,
             received: 0,
@@ -36,22 +47,38 @@ impl Checks {
             last_batch: 0,
             last_statement: 0,
             last_offset: None,
+            hooks,
+            shown: None,
+            may_skip: false,
+            under_way: Vec::new(),
         }
     }
 
     /// Checks a batch against the limits and against those before it.
     pub(super) fn batch(&mut self, batch: &Batch) -> Check {
-        let id = batch.id;
-        self.order(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
-        self.limits(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
-        lists(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
-        ends(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
-        self.offsets(batch).map_err(|fact| format!("batch {id}: {fact}"))?;
-
-        self.last_batch = id;
-        self.last_statement += batch.statements() as u64;
-        self.last_offset = batch.offsets.last().copied().or(self.last_offset);
+        let checked = match self.hooks {
+            0 => self.fits(batch, true),
+            hooks => self.executes_what_was_shown(batch, hooks),
+        };
+        checked.map_err(|fact| format!("batch {}: {fact}", batch.id))?;
+        self.go_on_behind(batch.id, batch.statements() as u64, batch.offsets.last().copied());
         Ok(())
+    }
+
+    /// Whether a batch keeps the limits and hangs together. `from_input`: its text is that of the
+    /// input.
+    fn fits(&self, batch: &Batch, from_input: bool) -> Check {
+        self.order(batch)?;
+        self.limits(batch)?;
+        lists(batch)?;
+        ends(batch)?;
+        self.offsets(batch, from_input)
+    }
+
+    fn go_on_behind(&mut self, batch: u64, statements: u64, last_offset: Option<u64>) {
+        self.last_batch = batch;
+        self.last_statement += statements;
+        self.last_offset = last_offset.or(self.last_offset);
     }
 
     /// Checks what the component says about the run as a whole.
@@ -104,12 +131,14 @@ impl Checks {
         })
     }
 
-    fn offsets(&self, batch: &Batch) -> Check {
+    fn offsets(&self, batch: &Batch, from_input: bool) -> Check {
         let mut last = self.last_offset;
         for (&offset, &length) in batch.offsets.iter().zip(&batch.lengths) {
             ensure(last.is_none_or(|last| last < offset), || {
                 format!("the statement at byte {offset} is out of order")
             })?;
+            // A text that a hook gave has another length than the one in the input.
+            let length = if from_input { length } else { 0 };
             let end = offset.checked_add(u64::from(length));
             ensure(end.is_some_and(|end| end <= self.received), || {
                 format!("the statement at byte {offset} exceeds the input of {}", self.received)
@@ -173,7 +202,7 @@ mod tests {
 
     fn checks() -> Checks {
         let settings = Options::default().max_bytes(100).max_statements(3).settle().unwrap();
-        Checks { received: 1000, ..Checks::new(settings) }
+        Checks { received: 1000, ..Checks::new(settings, 0) }
     }
 
     fn violation(batch: &Batch) -> String {

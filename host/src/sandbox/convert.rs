@@ -35,6 +35,7 @@ impl From<&Settings> for wit::Options {
                 Transactions::None => wit::Transactions::None,
             },
             hooks: Vec::new(),
+            hook_room: settings.hook_room,
         }
     }
 }

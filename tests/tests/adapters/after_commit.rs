@@ -1,5 +1,7 @@
 //! What MySQL and MariaDB have committed is applied, whatever becomes of the session after it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
+
 use sql_batcher_adapters::{Connection, Fault, MySql, Problem, Scope};
 use sql_batcher_tests::{
     conformance::{bare, run, session},

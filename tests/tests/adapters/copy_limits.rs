@@ -2,6 +2,8 @@
 //! statement: the server counts the block as one statement, the waits between its parts included.
 //! Its clock cannot be driven, so some of these tests let real time pass.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
+
 use std::time::Duration;
 
 use sql_batcher_adapters::{
@@ -27,6 +29,14 @@ async fn with_table(adapter: &Postgres) -> Box<dyn Connection> {
     let mut session = session(adapter).await;
     let create = ["CREATE TEMP TABLE batch_limited (id integer PRIMARY KEY);"];
     bare(&mut *session, &create).await.unwrap();
+    session
+}
+
+/// As [`with_table`], with the limit, and with what is to be open around a block.
+async fn limited(adapter: &Postgres, around: Around) -> Box<dyn Connection> {
+    let mut session = with_table(adapter).await;
+    session.limit_statements(LIMIT).await.unwrap();
+    around.open(&mut *session).await;
     session
 }
 
@@ -93,9 +103,7 @@ async fn the_limit_of_a_statement_does_not_count_the_waits_within_a_copy() {
     let Some(url) = postgres_url() else { return };
     let adapter = Postgres::connect(&url).await.unwrap();
     for around in Around::ALL {
-        let mut session = with_table(&adapter).await;
-        session.limit_statements(LIMIT).await.unwrap();
-        around.open(&mut *session).await;
+        let mut session = limited(&adapter, around).await;
         let copied = slow_copy(&mut *session, ["1\n2", "\n3\n"]).await;
         assert_eq!(
             copied.unwrap_or_else(|problem| panic!("{around:?}: {problem:?}")).rows,
@@ -115,9 +123,7 @@ async fn the_limit_of_a_statement_is_back_after_a_copy_that_failed() {
     let Some(url) = postgres_url() else { return };
     let adapter = Postgres::connect(&url).await.unwrap();
     for around in Around::ALL {
-        let mut session = with_table(&adapter).await;
-        session.limit_statements(LIMIT).await.unwrap();
-        around.open(&mut *session).await;
+        let mut session = limited(&adapter, around).await;
         copy(&mut *session, CopyPart::First, "1\n").await.unwrap();
         let problem = copy(&mut *session, CopyPart::Last, "x\n").await.unwrap_err();
         assert_eq!(problem.fault, Fault::Statement, "{around:?}: {problem:?}");
@@ -134,9 +140,7 @@ async fn the_limit_of_a_statement_is_back_after_a_copy_that_was_taken_back() {
     let Some(url) = postgres_url() else { return };
     let adapter = Postgres::connect(&url).await.unwrap();
     for around in Around::ALL {
-        let mut session = with_table(&adapter).await;
-        session.limit_statements(LIMIT).await.unwrap();
-        around.open(&mut *session).await;
+        let mut session = limited(&adapter, around).await;
         copy(&mut *session, CopyPart::First, "1\n").await.unwrap();
         session.rollback().await.unwrap();
         is_limited(&mut *session, AS_SHOWN).await;

@@ -1,6 +1,8 @@
 //! A cancel and an end that come late: the number of their session may be that of another one by
 //! then, which is not theirs to stop.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
+
 use std::{future::Future, time::Duration};
 
 use sql_batcher_adapters::{Connection, Effects, Fault, MySql, Postgres, Problem};

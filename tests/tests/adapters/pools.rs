@@ -1,5 +1,7 @@
 //! How sessions are had: of an adapter's own, and of a pool that somebody else owns.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
+
 use std::{
     net::TcpListener,
     time::{Duration, Instant},
