@@ -1,23 +1,15 @@
 //! Faults of PostgreSQL: sessions that are terminated, restarts, collisions, a server without a
 //! free connection, a full disk.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use sql_batcher::{Batcher, ErrorKind, Report, RetryOptions, adapters::PoolOptions, connect};
 use sql_batcher_tests::{
-    own_server::{OwnPostgres, Setup},
-    proxy::Proxy,
-    servers::postgres_url,
+    direct::Direct, own_server::own_postgres, proxy::Proxy, servers::postgres_url,
 };
+use xtask::servers::Setup;
 
-use crate::{
-    direct::Direct,
-    run::{Ended, builder, patient, run, start},
-};
-
-/// Rows of a run of many small batches, and how many of them are in before the server ends.
-const ROWS: i64 = 3000;
-const ROWS_BEFORE: i64 = 500;
+use crate::run::{Ended, builder, patient, run, start};
 
 fn waiting_for_a_lock(table: &str) -> String {
     format!(
@@ -134,65 +126,11 @@ async fn a_lock_timeout_in_postgresql_takes_the_batch_back_where_nothing_is_retr
     other.run(&["DROP TABLE faults_lock_once"]).await;
 }
 
-/// Many small batches; `restart` is called in their middle.
-async fn rows_over_a_restart(server: OwnPostgres, restart: fn(&mut OwnPostgres)) -> (Ended, i64) {
-    let url = server.url();
-    let mut direct = Direct::to(&url).await;
-    direct.run(&["CREATE TABLE faults_restart (id int)"]).await;
-    let small = builder(&url).await.retries(patient()).max_statements(3);
-    let script: String =
-        (0..ROWS).map(|id| format!("INSERT INTO faults_restart VALUES ({id});\n")).collect();
-    let run = start(small, &script);
-    loop {
-        let rows = direct.number("SELECT count(*) FROM faults_restart").await;
-        if rows >= ROWS_BEFORE {
-            assert!(rows < ROWS, "the run is too fast for this test");
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let restarted = tokio::task::spawn_blocking(move || {
-        let mut server = server;
-        restart(&mut server);
-        server
-    });
-    let server = restarted.await.expect("it starts again");
-    let ended = run.await.expect("it does not panic");
-    let mut direct = Direct::to(&server.url()).await;
-    let rows = direct.number("SELECT count(*) FROM faults_restart").await;
-    let each = direct.number("SELECT count(DISTINCT id) FROM faults_restart").await;
-    assert_eq!(rows, each, "no row is there twice: {ended}");
-    (ended, rows)
-}
-
-#[tokio::test]
-async fn a_run_goes_on_when_postgresql_is_restarted_and_ends_with_every_row_once() {
-    let Some(server) = OwnPostgres::start(&Setup::default()) else { return };
-    let (ended, rows) = rows_over_a_restart(server, |server| {
-        server.stop_fast();
-        server.start_again();
-    })
-    .await;
-    assert!(ended.error.is_none() && ended.report.retries.connection > 0, "{ended}");
-    assert_eq!((rows, ended.report.applied), (ROWS, ROWS.unsigned_abs()), "{ended}");
-}
-
-#[tokio::test]
-async fn a_run_ends_right_or_with_an_unknown_outcome_when_postgresql_crashes_and_is_back() {
-    let Some(server) = OwnPostgres::start(&Setup::default()) else { return };
-    let (ended, rows) = rows_over_a_restart(server, OwnPostgres::restart_immediate).await;
-    ended.accounts_for(rows);
-    match ended.kind() {
-        None => assert_eq!(rows, ROWS),
-        kind => assert_eq!(kind, Some(ErrorKind::OutcomeUnknown), "{ended}"),
-    }
-}
-
 #[tokio::test]
 async fn a_run_waits_for_a_connection_where_postgresql_has_none_free() {
     let settings = ["max_connections=3", "superuser_reserved_connections=0"];
     let setup = Setup { settings: &settings, ..Setup::default() };
-    let Some(server) = OwnPostgres::start(&setup) else { return };
+    let Some(server) = own_postgres(setup) else { return };
     let proxy = Proxy::start(server.address()).expect("a port is free");
     let url = format!("postgres://postgres@{}/postgres", proxy.address());
     let mut watcher = Direct::to(&server.url()).await;
@@ -239,36 +177,4 @@ async fn several_more_connections(proxy: &Proxy, than: u64) {
     while proxy.traffic().connections < than + 3 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-}
-
-#[tokio::test]
-async fn a_batch_that_fills_the_disk_of_postgresql_is_taken_back_and_works_once_there_is_room() {
-    let setup = Setup { disk_mib: Some(16), ..Setup::default() };
-    let Some(server) = OwnPostgres::start(&setup) else { return };
-    let mut direct = Direct::to(&server.url()).await;
-    let disk = server.disk();
-    direct
-        .run(&[
-            &format!("CREATE TABLESPACE small LOCATION '{}'", disk.display()),
-            "CREATE TABLE faults_small (id int, filling text) TABLESPACE small",
-            "CREATE TABLE faults_large (id int)",
-        ])
-        .await;
-    let filler = disk.join("filler");
-    fs::write(&filler, vec![0; 14 << 20]).expect("there is room for it");
-    let script = "INSERT INTO faults_large VALUES (1);\n\
-                  INSERT INTO faults_small SELECT i, repeat('x', 1000) \
-                  FROM generate_series(1, 5000) AS i;\n\
-                  INSERT INTO faults_large VALUES (2);\n";
-    let ended = run(builder(&server.url()).await.retries(RetryOptions::none()), script).await;
-    assert_eq!((ended.kind(), ended.code()), (Some(ErrorKind::Database), Some("53100")), "{ended}");
-    let Report { applied, failed, rolled_back, .. } = ended.report;
-    assert_eq!((applied, failed, rolled_back), (0, 1, 2), "{ended}");
-    let rows = "SELECT (SELECT count(*) FROM faults_large) + (SELECT count(*) FROM faults_small)";
-    assert_eq!(direct.number(rows).await, 0);
-
-    fs::remove_file(&filler).expect("it is ours");
-    let ended = run(builder(&server.url()).await, script).await;
-    assert!(ended.error.is_none(), "{ended}");
-    assert_eq!(direct.number(rows).await, 5002);
 }
