@@ -18,7 +18,7 @@ use sql_batcher_tests::{
 use tempfile::TempDir;
 
 /// Enough that no run is at its end before it hears the signal.
-const ROWS: i64 = 100_000;
+const ROWS: i64 = 30_000;
 /// Rows before and behind a statement that waits.
 const ROWS_BESIDE: i64 = 100;
 /// What a run ends with that a signal has ended.

@@ -2,6 +2,7 @@
 //! right or with a clear error, and its report is true. Nothing is lost and nothing is there twice.
 //! Most need servers, see [`sql_batcher_tests::servers`]; some start their own.
 
+mod conflicts;
 mod cuts_with_ledger;
 mod disks;
 mod mariadb;

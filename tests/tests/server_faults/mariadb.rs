@@ -1,5 +1,4 @@
-//! Faults of MariaDB: connections that are killed, a server that is, one without a free
-//! connection, a full disk.
+//! Faults of MariaDB: connections that are killed, a server without a free connection.
 
 use std::time::Duration;
 
@@ -9,23 +8,17 @@ use sql_batcher_tests::{
 };
 use xtask::servers::Setup;
 
-use crate::run::{Ended, builder, patient, run, start};
+use crate::{
+    conflicts::holder,
+    run::{Ended, builder, patient, run, start},
+};
 
-/// A batch that waits in its middle for a lock of `other`'s.
+/// A batch that waits in its middle for a lock of the session's.
 async fn locked(url: &str, table: &str) -> (Direct, String) {
-    let mut other = Direct::to(url).await;
-    other
-        .run(&[
-            &format!("DROP TABLE IF EXISTS {table}"),
-            &format!("CREATE TABLE {table} (id int PRIMARY KEY, n int) ENGINE=InnoDB"),
-            &format!("INSERT INTO {table} VALUES (1, 0)"),
-            "BEGIN",
-            &format!("SELECT 1 FROM {table} WHERE id = 1 FOR UPDATE"),
-        ])
-        .await;
+    let locks = format!("SELECT 1 FROM {table} WHERE id = 1 FOR UPDATE");
     let script =
         format!("INSERT INTO {table} VALUES (2, 0);\nUPDATE {table} SET n = n + 1 WHERE id = 1;\n");
-    (other, script)
+    (holder(url, table, &[1], &locks).await, script)
 }
 
 /// Kills the connection that has this in its text, once there is one.

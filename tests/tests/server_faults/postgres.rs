@@ -1,5 +1,5 @@
-//! Faults of PostgreSQL: sessions that are terminated, restarts, collisions, a server without a
-//! free connection, a full disk.
+//! Faults of PostgreSQL: sessions that are terminated, collisions, a server without a free
+//! connection.
 
 use std::time::Duration;
 
@@ -9,44 +9,22 @@ use sql_batcher_tests::{
 };
 use xtask::servers::Setup;
 
-use crate::run::{Ended, builder, patient, run, start};
-
-fn waiting_for_a_lock(table: &str) -> String {
-    format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
-         AND query LIKE '%{table}%' AND pid <> pg_backend_pid()"
-    )
-}
+use crate::{
+    conflicts::{holder, terminated_while_waiting, waiting_in_postgres},
+    run::{Ended, builder, patient, run},
+};
 
 #[tokio::test]
 async fn a_batch_whose_session_of_postgresql_is_terminated_is_taken_back_where_nothing_is_retried()
 {
     let Some(url) = postgres_url() else { return };
-    let mut other = Direct::to(&url).await;
-    other
-        .run(&[
-            "DROP TABLE IF EXISTS faults_once",
-            "CREATE TABLE faults_once (id int, n int)",
-            "INSERT INTO faults_once VALUES (1, 0)",
-            "BEGIN",
-            "SELECT 1 FROM faults_once WHERE id = 1 FOR UPDATE",
-        ])
-        .await;
-    let script = "INSERT INTO faults_once VALUES (2, 0);\n\
-                  UPDATE faults_once SET n = n + 1 WHERE id = 1;\n";
-    let run = start(builder(&url).await.retries(RetryOptions::none()), script);
-    let mut watcher = Direct::to(&url).await;
-    watcher.until(&waiting_for_a_lock("faults_once"), 1).await;
-    let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
-               WHERE wait_event_type = 'Lock' AND query LIKE '%faults_once%'";
-    watcher.run(&[end]).await;
-    let ended = run.await.expect("it does not panic");
+    let (ended, mut holder) =
+        terminated_while_waiting(&url, "faults_once", RetryOptions::none()).await;
     assert_eq!((ended.kind(), ended.code()), (Some(ErrorKind::Connection), Some("57P01")));
     let Report { applied, failed, rolled_back, .. } = ended.report;
     assert_eq!((applied, failed, rolled_back), (0, 1, 1), "{ended}");
-    other.run(&["COMMIT"]).await;
-    assert_eq!(watcher.number("SELECT count(*) + sum(n) FROM faults_once").await, 1);
-    watcher.run(&["DROP TABLE faults_once"]).await;
+    assert_eq!(holder.number("SELECT count(*) + sum(n) FROM faults_once").await, 1);
+    holder.run(&["DROP TABLE faults_once"]).await;
 }
 
 #[tokio::test]
@@ -74,16 +52,8 @@ async fn a_terminated_session_of_postgresql_is_an_error_where_nothing_is_retried
 #[tokio::test]
 async fn a_serialization_failure_in_postgresql_is_retried_and_ends_right() {
     let Some(url) = postgres_url() else { return };
-    let mut other = Direct::to(&url).await;
-    other
-        .run(&[
-            "DROP TABLE IF EXISTS faults_serial",
-            "CREATE TABLE faults_serial (id int, n int)",
-            "INSERT INTO faults_serial VALUES (1, 0)",
-            "BEGIN",
-            "UPDATE faults_serial SET n = n + 10",
-        ])
-        .await;
+    let locks = "UPDATE faults_serial SET n = n + 10";
+    let mut other = holder(&url, "faults_serial", &[1], locks).await;
     let mut batcher = builder(&url).await.retries(patient()).build().await.expect("it starts");
     let setting = "SET default_transaction_isolation = serializable;";
     batcher.push_str(setting).await.expect("it is taken");
@@ -93,7 +63,7 @@ async fn a_serialization_failure_in_postgresql_is_retried_and_ends_right() {
     batcher.push_str(script).await.expect("it is taken");
     let finishing = tokio::spawn(batcher.finish());
     let mut watcher = Direct::to(&url).await;
-    watcher.until(&waiting_for_a_lock("faults_serial"), 1).await;
+    watcher.until(&waiting_in_postgres("faults_serial"), 1).await;
     other.run(&["COMMIT"]).await;
     let ended = Ended::of(finishing.await.expect("it does not panic"));
     assert!(ended.error.is_none() && ended.report.retries.conflict >= 1, "{ended}");
@@ -105,17 +75,9 @@ async fn a_serialization_failure_in_postgresql_is_retried_and_ends_right() {
 #[tokio::test]
 async fn a_lock_timeout_in_postgresql_takes_the_batch_back_where_nothing_is_retried() {
     let Some(url) = postgres_url() else { return };
-    let mut other = Direct::to(&url).await;
-    other
-        .run(&[
-            "DROP TABLE IF EXISTS faults_lock_once",
-            "CREATE TABLE faults_lock_once (id int)",
-            "INSERT INTO faults_lock_once VALUES (1)",
-            "BEGIN",
-            "SELECT 1 FROM faults_lock_once FOR UPDATE",
-        ])
-        .await;
-    let script = "SET lock_timeout = '50ms';\nINSERT INTO faults_lock_once VALUES (2);\n\
+    let locks = "SELECT 1 FROM faults_lock_once FOR UPDATE";
+    let mut other = holder(&url, "faults_lock_once", &[1], locks).await;
+    let script = "SET lock_timeout = '50ms';\nINSERT INTO faults_lock_once VALUES (2, 0);\n\
                   UPDATE faults_lock_once SET id = 3 WHERE id = 1;\n";
     let ended = run(builder(&url).await.retries(RetryOptions::none()), script).await;
     assert_eq!((ended.kind(), ended.code()), (Some(ErrorKind::Database), Some("55P03")), "{ended}");
