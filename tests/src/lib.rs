@@ -1,6 +1,7 @@
 //! What the tests across crates share.
 
 pub mod conformance;
+pub mod direct;
 pub mod dumps;
 pub mod own_server;
 pub mod proxy;
