@@ -10,6 +10,7 @@ use sql_batcher::{Backoff, Dialect, Oversized, Transactions};
 use super::{
     recovery::{LedgerArgs, RejectArgs},
     units::{ByteSize, TimeSpan},
+    watch::WatchArgs,
 };
 
 const AFTER_HELP: &str = "\
@@ -120,6 +121,9 @@ pub(super) struct RunArgs {
     #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) no_progress: Option<bool>,
+
+    #[command(flatten)]
+    pub(super) watch: WatchArgs,
 }
 
 #[derive(Debug, Args)]

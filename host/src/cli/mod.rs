@@ -16,6 +16,7 @@ mod signals;
 mod split;
 mod statements;
 mod units;
+mod watch;
 
 use std::{
     io::{self, Write as _},

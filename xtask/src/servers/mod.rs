@@ -9,6 +9,7 @@ mod folder;
 mod mariadb;
 mod postgres;
 mod programs;
+mod prometheus;
 
 use std::env;
 use std::ffi::OsString;
@@ -56,6 +57,7 @@ impl Servers {
         let given = Given::from_environment();
         let programs = Programs::find_or_install(given)?;
         let mut variables = programs.variables();
+        variables.extend(prometheus::variables()?);
         let mut running = Vec::new();
         let folder = if given.postgres && given.mysql { None } else { Some(Folder::create()?) };
         if let Some(folder) = &folder {
