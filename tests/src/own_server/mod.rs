@@ -7,6 +7,7 @@
 mod folder;
 mod mariadb;
 mod postgres;
+mod prometheus;
 
 use std::{
     env,
@@ -19,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use self::{mariadb::OwnMariaDb, postgres::OwnPostgres};
+pub use self::{mariadb::OwnMariaDb, postgres::OwnPostgres, prometheus::OwnPrometheus};
 
 use self::folder::Folder;
 use crate::servers::{may_skip, note_skipped};

@@ -46,6 +46,8 @@ struct Levels {
 pub(super) fn start(plan: LogPlan, progress: &Progress, tracer: Option<SdkTracer>) {
     let levels = plan.levels();
     let wanted = filter_fn(move |metadata| levels.want(metadata));
+    // The program's own level is never below the library's.
+    let wanted = wanted.with_max_level_hint(levels.program);
     let log = layer(plan.format.unwrap_or_default(), progress.clone()).with_filter(wanted);
     let layers = [Some(log.boxed()), tracer.map(spans)];
     let subscriber = Registry::default().with(layers.into_iter().flatten().collect::<Vec<_>>());

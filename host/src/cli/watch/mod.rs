@@ -79,18 +79,18 @@ impl Watch {
         }
         let Some(server) = self.server else { return };
         if may_linger && !self.linger.is_zero() {
-            info!("metrics are served for another {:?}; Ctrl-C ends that", self.linger);
-            wait(self.linger);
+            linger(self.linger);
         }
         server.stop();
     }
 }
 
 /// Waits, at most until the next signal that wants the program to end.
-fn wait(time: Duration) {
+fn linger(time: Duration) {
     let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async {
         let Ok(mut signals) = Signals::listen() else { return };
+        info!("metrics are served for another {time:?}; Ctrl-C ends that");
         // Either is the end of it.
         let _ = tokio::time::timeout(time, signals.next()).await;
     });
