@@ -129,7 +129,7 @@ impl Target {
                 format!("no answer from {self} within {} ms", waited.as_millis()),
             ),
             Unavailable::Refused(error) => {
-                let Said { fault, code, message, transient } = classify(&error);
+                let Said { fault, code, message, transient, .. } = classify(&error);
                 let message = self.refused(fault, &message);
                 AdapterError { fault, message, code, transient, source: Some(Box::new(error)) }
             }

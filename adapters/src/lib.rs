@@ -15,6 +15,7 @@ mod connect;
 mod failure;
 mod pool;
 mod query;
+mod values;
 
 pub use adapter::{
     Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, Request, Scope,

@@ -133,6 +133,11 @@ impl Builder {
         self.set(|options| options.in_flight(batches))
     }
 
+    /// Whether errors may quote values: see [`Options::show_values`].
+    pub fn show_values(self, show: bool) -> Self {
+        self.set(|options| options.show_values(show))
+    }
+
     /// Keeps a ledger, from which the run can be resumed: see [`Options::ledger`].
     pub fn ledger(self, ledger: LedgerOptions) -> Self {
         self.set(|options| options.ledger(ledger))

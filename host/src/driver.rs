@@ -315,6 +315,7 @@ impl Run {
                 Error::new(ErrorKind::Connection, message).never_again()
             }
             Trouble::Refused(Refusal { problem, .. }) => {
+                let problem = self.shown(problem);
                 let position = self.position_of(&problem, batch);
                 Error::of_problem(problem).at(position)
             }
@@ -326,6 +327,14 @@ impl Run {
         let first = self.sources.of_statement(batch, 0);
         let from = first.map(|first| format!(", from {first}")).unwrap_or_default();
         error.about(&format!("batch {}{from}", batch.id))
+    }
+
+    /// What is to be shown of a problem.
+    fn shown(&self, problem: Problem) -> Problem {
+        match self.driver.settings.show_values {
+            true => problem,
+            false => problem.without_values(),
+        }
     }
 
     fn position_of(&self, problem: &Problem, batch: &Batch) -> Option<Position> {

@@ -435,6 +435,7 @@ mod tests {
         Problem {
             fault: adapters::Fault::Statement,
             message: "duplicate key value violates unique constraint \"t_pkey\"".into(),
+            quoted: None,
             code: Some("23505".into()),
             statement: Some(0),
             offset: None,

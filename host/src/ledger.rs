@@ -166,7 +166,7 @@ impl Unopened {
         const SUBJECT: &str = "the ledger cannot be opened";
         match self {
             Self::Unreachable(error) => Error::from(error).about(SUBJECT),
-            Self::Refused(problem) => Error::of_problem(problem).about(SUBJECT),
+            Self::Refused(problem) => Error::of_problem(problem.without_values()).about(SUBJECT),
             Self::Unfit(error) => error,
         }
     }

@@ -256,6 +256,7 @@ fn clamp(length: usize) -> u32 {
 
 /// Nothing of the batch was sent yet, whatever became of the preparation.
 fn of_preparation(problem: Problem) -> Trouble {
+    let problem = problem.without_values();
     Trouble::Unreachable(AdapterError {
         fault: problem.fault,
         message: format!("the session cannot be made ready: {}", problem.message),

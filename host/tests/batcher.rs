@@ -24,6 +24,7 @@ fn problem(fault: adapters::Fault, message: &str) -> Problem {
     Problem {
         fault,
         message: message.into(),
+        quoted: None,
         code: Some("23505".into()),
         statement: None,
         offset: None,
@@ -552,6 +553,26 @@ async fn an_aborted_run_takes_back_what_a_cancelled_one_waits_for() {
     assert_eq!((report.unknown, report.not_reached), (0, report.statements), "{report:?}");
     assert!(database.applied().is_empty());
     assert!(database.log().contains(&Event::Cancelled { session: 0 }));
+}
+
+#[tokio::test]
+async fn values_are_shown_only_where_that_is_wanted() {
+    for (show, said) in
+        [(false, "1:1: statement 1: near '…'"), (true, "1:1: statement 1: near 's'")]
+    {
+        let database = Scripted::new();
+        let quoted = Some("'s'".to_owned());
+        let refused = problem(adapters::Fault::Statement, "near 's'");
+        let source = Some("from the driver: near 's'".into());
+        let code = None;
+        database.answer(Answer::Fails(Problem { quoted, source, code, ..refused }));
+        let mut batcher = small(&database).show_values(show).build().await.unwrap();
+        batcher.push_str("INSERT 's'").await.unwrap();
+        let error = batcher.finish().await.unwrap_err();
+        assert_eq!(error.to_string(), said);
+        assert_eq!(std::error::Error::source(&error).is_some(), show);
+        assert_eq!(report_of(&error).failure.as_ref().unwrap().message, said);
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,7 @@
 //! | `format` | `"text"`, `"json"` | `"text"` |
 //! | `brief` | `true`, `false` | `false` |
 //! | `dry-run` | `true`, `false` | `false` |
+//! | `show-values` | `true`, `false` | `false` |
 //! | `quiet` | `true`, `false` | `false` |
 //! | `no-progress` | `true`, `false` | `false` |
 //! | `verbose` | 0 to 3: how often `-v` is said | `0` |
@@ -40,7 +41,7 @@
 //! | `otlp-endpoint` | URL | none |
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
-//! `max-bytes`, and so on. `report`, `dry-run`, `quiet`, `no-progress`, `database`,
+//! `max-bytes`, and so on. `report`, `dry-run`, `show-values`, `quiet`, `no-progress`, `database`,
 //! `connect-timeout`, `max-retries` to `deadline`, `max-age`, `ledger` to `in-flight` and `verbose`
 //! to `otlp-endpoint` are for `run`; `format` and `brief` for `split`.
 
@@ -110,6 +111,8 @@ pub(super) struct Config {
     pub(super) brief: Option<bool>,
     #[serde(alias = "dry_run")]
     pub(super) dry_run: Option<bool>,
+    #[serde(alias = "show_values")]
+    pub(super) show_values: Option<bool>,
     pub(super) quiet: Option<bool>,
     #[serde(alias = "no_progress")]
     pub(super) no_progress: Option<bool>,

@@ -60,6 +60,8 @@ impl Plan {
         let in_flight = args.rejecting.in_flight(&config);
         let options = with_recovery(options, ledger, in_flight);
         let rejects = args.rejecting.settle(&config, resume)?;
+        let options =
+            options.show_values(args.show_values.or(config.show_values).unwrap_or_default());
         check(&options)?;
         // One more is for what is looked up beside them.
         let batches = in_flight.unwrap_or(1);

@@ -118,7 +118,7 @@ impl Run {
             true => tally.account.lose_track(),
             false => tally.account.roll_back(),
         }
-        Error::of_problem(problem).about("commit of the run")
+        Error::of_problem(self.shown(problem)).about("commit of the run")
     }
 
     /// What ended the run early, if anything did: a batch that failed comes before what was found
