@@ -11,6 +11,7 @@ use super::{
     hooks::HookArgs,
     recovery::{LedgerArgs, RejectArgs},
     units::{ByteSize, TimeSpan},
+    watch::WatchArgs,
 };
 
 const AFTER_HELP: &str = "\
@@ -132,6 +133,9 @@ pub(super) struct RunArgs {
     #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) no_progress: Option<bool>,
+
+    #[command(flatten)]
+    pub(super) watch: WatchArgs,
 }
 
 #[derive(Debug, Args)]

@@ -14,6 +14,7 @@ use super::{
     inputs::Inputs,
     recovery::{RejectsPlan, with_recovery},
     units::{ByteSize, TimeSpan},
+    watch::WatchPlan,
 };
 
 /// What `run` is to do.
@@ -35,6 +36,7 @@ pub(super) struct Plan {
     pub(super) dry_run: bool,
     pub(super) quiet: bool,
     pub(super) progress: bool,
+    pub(super) watch: WatchPlan,
 }
 
 impl Plan {
@@ -70,6 +72,7 @@ impl Plan {
         pool.max_connections = pool.max_connections.max(batches + 1);
         let dry_run = args.dry_run.or(config.dry_run).unwrap_or_default();
         let quiet = args.quiet.or(config.quiet).unwrap_or_default();
+        let watch = args.watch.settle(&config, quiet)?;
         let no_progress = args.no_progress.or(config.no_progress).unwrap_or_default();
         Ok(Self {
             database: Database::choose(args.database.or(config.database), |name| {
@@ -87,6 +90,7 @@ impl Plan {
             dry_run,
             quiet,
             progress: !quiet && !no_progress,
+            watch,
         })
     }
 }

@@ -33,7 +33,14 @@ impl Slot {
         };
         let is_over = !unknown || self.end_last().await;
         match self.is_in_ledger(key, piece.batch.scope).await {
-            Some(true) => Ok(Effects::default()),
+            Some(true) => {
+                // What was sent in vain is open still, and what comes next would keep it.
+                self.roll_back(piece.batch.scope).await;
+                if self.spans_run {
+                    self.let_go();
+                }
+                Ok(Effects::default())
+            }
             Some(false) if unknown && is_over => {
                 let message = format!("{}; the ledger says: not applied", refusal.problem.message);
                 let problem =

@@ -8,9 +8,10 @@ use std::{future::Future, time::Duration};
 use sql_batcher_adapters::{Connection, Effects, Fault, MySql, Postgres, Problem};
 use sql_batcher_tests::{
     conformance::{bare, session},
-    own_server::{OwnMariaDb, OwnPostgres, Setup},
+    own_server::{own_mariadb, own_postgres},
     servers::mysql_url,
 };
+use xtask::servers::Setup;
 
 /// How long a statement takes that is to be stopped; one that is not to be stopped takes no longer
 /// than it must.
@@ -32,8 +33,8 @@ async fn while_slow(
 
 #[tokio::test]
 async fn a_process_of_postgresql_with_another_start_is_another_session() {
-    let setup = Setup { settings: &["allow_system_table_mods=on"], disk_mib: None };
-    let Some(server) = OwnPostgres::start(&setup) else { return };
+    let setup = Setup { settings: &["allow_system_table_mods=on"], ..Setup::default() };
+    let Some(server) = own_postgres(setup) else { return };
     let adapter = Postgres::connect(&server.url()).await.unwrap();
     let mut victim = session(&adapter).await;
     let cancel = victim.cancel_handle().unwrap();
@@ -65,7 +66,7 @@ async fn a_process_of_postgresql_with_another_start_is_another_session() {
 
 #[tokio::test]
 async fn a_thread_of_mariadb_after_a_restart_is_another_session() {
-    let Some(mut server) = OwnMariaDb::start(&Setup::default()) else { return };
+    let Some(mut server) = own_mariadb(Setup::default()) else { return };
     let adapter = MySql::connect(&server.url()).await.unwrap();
     let mut first = session(&adapter).await;
     let cancel = first.cancel_handle().unwrap();
@@ -74,7 +75,7 @@ async fn a_thread_of_mariadb_after_a_restart_is_another_session() {
     server.stop();
     // Two starts within five seconds are not told apart.
     tokio::time::sleep(Duration::from_secs(7)).await;
-    server.start_again();
+    server.start_again().unwrap();
     let mut other = session(&adapter).await;
     while id_of(&mut *other).await < id {
         other.close().await;

@@ -205,3 +205,62 @@ async fn with_a_ledger_every_row_is_there_once_when_connections_to_mysql_are_kil
     let Some(way) = Way::to_mysql("restarts_ended").await else { return };
     resumed_over_ended_sessions(way).await;
 }
+
+/// As a process that was killed and whose session goes on, and the one that resumes its run.
+async fn two_sessions_apply_a_transaction_once(mut way: Way, waiting: &str) {
+    let name = way.name.clone();
+    let locked = format!("{name}_locked");
+    let mut holder = way.another_session().await;
+    holder
+        .run(&[
+            &format!("DROP TABLE IF EXISTS {locked}"),
+            &format!("CREATE TABLE {locked} (id INTEGER PRIMARY KEY, n INTEGER)"),
+            &format!("INSERT INTO {locked} VALUES (1, 0)"),
+            "BEGIN",
+            &format!("SELECT n FROM {locked} WHERE id = 1 FOR UPDATE"),
+        ])
+        .await;
+    let transaction = format!(
+        "BEGIN;\nINSERT INTO {name} VALUES (1);\nUPDATE {locked} SET n = n + 1 WHERE id = 1;\n\
+         COMMIT;\n"
+    );
+    let script = format!("{transaction}INSERT INTO {name} VALUES (2);\n");
+    let ledger = || LedgerOptions {
+        table: format!("{name}_ledger"),
+        run: Some("two".to_owned()),
+        resume: true,
+        ..LedgerOptions::default()
+    };
+    // The table of the ledger and the run are there.
+    run(builder(&way.url).await.ledger(ledger()), "").await;
+    let waiting = waiting.replace("TABLE", &locked);
+    let one = start(builder(&way.url).await.ledger(ledger()), &transaction);
+    way.direct.until(&waiting, 1).await;
+    let other = start(builder(&way.url).await.ledger(ledger()), &script);
+    way.direct.until(&waiting, 2).await;
+    holder.run(&["COMMIT"]).await;
+    for ended in [one.await, other.await] {
+        let ended = ended.expect("it does not panic");
+        assert!(ended.error.is_none(), "{ended}");
+    }
+    assert_eq!(rows_once(&mut way.direct, &name).await, 2);
+    assert_eq!(way.direct.number(&format!("SELECT n FROM {locked}")).await, 1);
+    way.direct.run(&[&format!("DROP TABLE {locked}")]).await;
+    way.drop().await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_two_sessions_of_a_run_send_is_applied_once_in_postgresql() {
+    let Some(way) = Way::to_postgres("restarts_two").await else { return };
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' \
+                   AND query LIKE '%UPDATE TABLE%' AND pid <> pg_backend_pid()";
+    two_sessions_apply_a_transaction_once(way, waiting).await;
+}
+
+#[tokio::test]
+async fn a_transaction_that_two_sessions_of_a_run_send_is_applied_once_in_mysql() {
+    let Some(way) = Way::to_mysql("restarts_two").await else { return };
+    let waiting = "SELECT count(*) FROM information_schema.innodb_trx \
+                   WHERE trx_state = 'LOCK WAIT' AND trx_query LIKE '%UPDATE TABLE%'";
+    two_sessions_apply_a_transaction_once(way, waiting).await;
+}

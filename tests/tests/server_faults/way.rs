@@ -34,6 +34,11 @@ impl Way {
         Self::to(self.server.clone(), &format!("{}_{number}", self.name)).await
     }
 
+    /// One more session of the test's own.
+    pub(crate) async fn another_session(&self) -> Direct {
+        Direct::to(&self.server).await
+    }
+
     async fn to(server: String, name: &str) -> Self {
         let mut direct = Direct::to(&server).await;
         direct.run(&[&format!("DROP TABLE IF EXISTS {name}, {name}_ledger")]).await;

@@ -10,11 +10,13 @@ mod folder;
 mod mariadb;
 mod postgres;
 mod programs;
+mod prometheus;
 mod server;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -77,6 +79,16 @@ impl Server {
     pub fn mariadb(setup: &Setup<'_>) -> Result<Option<Self>> {
         programs::mariadb_server().map(|programs| mariadb::start(&programs, setup)).transpose()
     }
+
+    /// Starts a Prometheus that fetches the metrics of this address ten times a second. None where
+    /// its program is missing.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn prometheus(target: SocketAddr) -> Result<Option<Self>> {
+        prometheus::start(target)
+    }
 }
 
 /// Whether this user and system can have disks in memory.
@@ -102,6 +114,7 @@ impl Servers {
         let given = Given::from_environment();
         let programs = Programs::find_or_install(given)?;
         let mut variables = programs.variables();
+        variables.extend(prometheus::variables()?);
         let mut running = Vec::new();
         if !given.postgres {
             announce("starting PostgreSQL");
