@@ -28,7 +28,7 @@ const PER_TRANSACTION: i64 = 10;
 /// Sessions that a server has had before a run on it.
 const SESSIONS_BEFORE: usize = 20;
 /// How long some more rows may take.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_secs(30);
 /// How long to wait before a server that is gone is asked again.
 const ASK_AGAIN: Duration = Duration::from_millis(20);
 /// How often a run is resumed at most.
