@@ -2,6 +2,7 @@
 
 pub mod conformance;
 pub mod dumps;
+pub mod hooks;
 pub mod own_server;
 pub mod proxy;
 pub mod recorder;
