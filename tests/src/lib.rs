@@ -4,6 +4,7 @@ pub mod collector;
 pub mod conformance;
 pub mod direct;
 pub mod dumps;
+pub mod hooks;
 pub mod http;
 pub mod own_server;
 pub mod proxy;

@@ -204,9 +204,9 @@ fn panic_text(panic: &(dyn Any + Send)) -> &str {
 /// What a hook says, as one line without control characters: it may be written to a terminal.
 fn one_line(text: &str) -> String {
     let end = text.floor_char_boundary(MOST_OF_A_REASON);
-    let shown = text.get(..end).unwrap_or_default().trim();
-    let mut line: String =
-        shown.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let shown = text.get(..end).unwrap_or_default();
+    let shown = shown.replace(char::is_control, " ");
+    let mut line = shown.trim().to_owned();
     if end < text.len() {
         line.push('…');
     }

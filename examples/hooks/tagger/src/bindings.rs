@@ -1,0 +1,13 @@
+//! The generated side of the contract. The only file that names wit-bindgen.
+#![expect(unreachable_pub, reason = "generated")]
+
+wit_bindgen::generate!({
+    path: "../../../wit",
+    world: "hook",
+    generate_all,
+});
+
+export!(Component with_types_in self);
+
+/// What exports the interface.
+pub struct Component;
