@@ -16,7 +16,6 @@ use opentelemetry_proto::tonic::{
     metrics::v1::{Metric, metric::Data, number_data_point},
     trace::v1::Span,
 };
-use prost::Message as _;
 use tokio::{net::TcpListener, runtime::Runtime};
 
 /// What was sent to it.

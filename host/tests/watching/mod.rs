@@ -170,7 +170,7 @@ fn there_is_a_log_only_where_one_is_wanted() {
     let failed = folder.run(&["run", "a.sql"]);
     assert!(failed.err.starts_with("error: "), "{}", failed.err);
     let failed = folder.run(&["run", "--log-format", "text", "a.sql"]);
-    assert!(lines(&failed.err)[0].contains(" WARN run{"), "{}", failed.err);
+    assert!(lines(&failed.err)[0].contains(" WARN run ended early "), "{}", failed.err);
 }
 
 #[test]
