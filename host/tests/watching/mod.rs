@@ -1,6 +1,8 @@
 //! How a run of the program is watched: its log, its metrics, its traces. What a collector and
 //! Prometheus make of them is in `tests/tests/watch`.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},

@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_wait_for_those_who_fetch_metrics_needs_an_address_and_is_a_day_at_most() {
-        let lingering = |hours, metrics_addr: Option<&str>| WatchArgs {
+        let lingering = |hours: u64, metrics_addr: Option<&str>| WatchArgs {
             metrics_linger: Some(TimeSpan(Duration::from_secs(hours * 3600))),
             metrics_addr: metrics_addr.map(Into::into),
             ..WatchArgs::default()
