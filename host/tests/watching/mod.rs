@@ -1,6 +1,8 @@
 //! How a run of the program is watched: its log, its metrics, its traces. What a collector and
 //! Prometheus make of them is in `tests/tests/watch`.
 
+#![expect(clippy::unwrap_used, reason = "what fails here fails a test")]
+
 use std::{
     io::{Read as _, Write as _},
     net::{TcpListener, TcpStream},
@@ -170,7 +172,7 @@ fn there_is_a_log_only_where_one_is_wanted() {
     let failed = folder.run(&["run", "a.sql"]);
     assert!(failed.err.starts_with("error: "), "{}", failed.err);
     let failed = folder.run(&["run", "--log-format", "text", "a.sql"]);
-    assert!(lines(&failed.err)[0].contains(" WARN run{"), "{}", failed.err);
+    assert!(lines(&failed.err)[0].contains(" WARN run ended early "), "{}", failed.err);
 }
 
 #[test]

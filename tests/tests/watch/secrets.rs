@@ -15,14 +15,20 @@ const SECRET: &str = "s3cret";
 const USER: &str = "CREATE USER IF NOT EXISTS 'watched'@'%' IDENTIFIED BY 's3cret-password';
     GRANT ALL ON *.* TO 'watched'@'%';";
 
-/// A script that ends with a statement that is refused for its key, which is no secret.
-fn script(table: &str) -> String {
+/// A row whose key is there already, which the key alone does not tell.
+const SAME_ID: &str = "INSERT INTO {table} VALUES (1, 's3cret-twice')";
+/// A row whose name is there already: some databases quote it.
+const SAME_NAME: &str = "INSERT INTO {table} VALUES (4, 's3cret-value')";
+
+/// A script with a statement that is refused.
+fn script(table: &str, bad: &str) -> String {
+    let bad = bad.replace("{table}", table);
     format!(
         "DROP TABLE IF EXISTS {table};
-         CREATE TABLE {table} (id INTEGER PRIMARY KEY, name VARCHAR(99));
+         CREATE TABLE {table} (id INTEGER PRIMARY KEY, name VARCHAR(99) UNIQUE);
          INSERT INTO {table} VALUES (1, 's3cret-value');
-         INSERT INTO {table} VALUES (2, 's3cret-value');
-         INSERT INTO {table} VALUES (1, 's3cret-twice');
+         INSERT INTO {table} VALUES (2, 's3cret-other');
+         {bad};
          INSERT INTO {table} VALUES (3, 's3cret-behind');"
     )
 }
@@ -35,14 +41,14 @@ fn with_password(url: &str, user: &str) -> String {
 }
 
 /// Runs the script with everything that there is to watch it, and looks everywhere.
-fn look(url: &str, log_format: &str) {
+fn look(url: &str, log_format: &str, bad: &str) {
     let collector = Collector::start();
     let otlp = collector.url();
     let outputs = ["-vv", "--log-format", log_format, "--report", "json", "--otlp-endpoint", &otlp];
     let metrics = ["--metrics-addr", "127.0.0.1:0", "--metrics-linger", "1h"];
     let database = ["--database", url, "--max-statements", "2"];
     let arguments = [&outputs[..], &metrics, &database].concat();
-    let script = script(&format!("watched_{log_format}"));
+    let script = script(&format!("watched_{log_format}"), bad);
     let mut running = Running::start(&script, &arguments, &[]);
     let address = running.metrics_address();
     running.line_with("metrics are served for another");
@@ -66,20 +72,25 @@ fn look(url: &str, log_format: &str) {
     }
 }
 
-fn look_in_both_formats(url: &str) {
-    look(url, "text");
-    look(url, "json");
+/// Once for each statement that is refused and each format of the log.
+fn look_everywhere(url: &str, bad: &[&str]) {
+    for bad in bad {
+        look(url, "text", bad);
+        look(url, "json", bad);
+    }
 }
 
 #[test]
 fn no_output_of_a_run_on_sqlite_has_a_secret() {
-    look_in_both_formats("sqlite://app.db");
+    let near = "INSERT INTO {table} VALUES (4, 'a') s3cret_word";
+    look_everywhere("sqlite://app.db", &[SAME_ID, SAME_NAME, near]);
 }
 
 #[test]
 fn no_output_of_a_run_on_postgres_has_a_secret() {
     let Some(url) = postgres_url() else { return };
-    look_in_both_formats(&with_password(&url, "postgres"));
+    let no_number = "INSERT INTO {table} VALUES ('s3cret-number', 'a')";
+    look_everywhere(&with_password(&url, "postgres"), &[SAME_ID, SAME_NAME, no_number]);
 }
 
 #[test]
@@ -87,5 +98,6 @@ fn no_output_of_a_run_on_mysql_has_a_secret() {
     let Some(url) = mysql_url() else { return };
     let made = Running::start(USER, &["--quiet", "--database", &url], &[]).end();
     assert_eq!(made.code, Some(0), "{}", made.err);
-    look_in_both_formats(&with_password(&url, "watched"));
+    let no_number = "INSERT INTO {table} VALUES ('s3cret-number', 'a')";
+    look_everywhere(&with_password(&url, "watched"), &[SAME_ID, SAME_NAME, no_number]);
 }
