@@ -137,7 +137,7 @@ fn a_collector_that_never_answers_is_given_up_after_a_few_seconds() {
     // Less than the limit of one request, which is 10 s.
     assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
     assert_eq!(lines(&ran.err).len(), 1, "{}", ran.err);
-    assert!(ran.err.contains(": it does not answer within 5s"), "{}", ran.err);
+    assert!(ran.err.contains(": not everything was sent within 5s"), "{}", ran.err);
 }
 
 #[test]

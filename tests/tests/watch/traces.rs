@@ -124,3 +124,18 @@ fn a_collector_gets_an_interrupted_run_too() {
     assert!(!spans(&collector, "attempt").is_empty());
     assert!(!collector.last_metrics().is_empty());
 }
+
+/// A queue for one span, and a collector that takes longer than a batch.
+#[test]
+fn spans_that_find_no_place_are_counted_in_a_warning() {
+    let collector = Collector::start();
+    let url = collector.url();
+    let arguments = ["--log-format", "json", "--max-statements", "1", "--otlp-endpoint", &url];
+    let variables = [("OTEL_BSP_MAX_QUEUE_SIZE", "1"), ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "1")];
+    let ended = Running::start(&script(199), &arguments, &variables).end();
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let said: Value = serde_json::from_str(ended.err.trim_end()).unwrap();
+    let dropped = said["dropped_span_count"].as_u64().unwrap();
+    // The run, and for each statement a batch and an attempt.
+    assert_eq!(dropped + collector.spans().len() as u64, 1 + 2 * 200, "{said}");
+}

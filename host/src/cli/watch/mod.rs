@@ -3,7 +3,7 @@
 //! `tracing` and OpenTelemetry's interface; who listens is settled here, before a run starts.
 //!
 //! None of it has a word of the SQL, the data or the URL: the library gives out none, and what
-//! other crates say (sqlx writes whole statements into its log) is left out.
+//! other crates say is left out, as a driver may log whole statements.
 
 mod args;
 mod logs;
