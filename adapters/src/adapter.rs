@@ -38,6 +38,9 @@ pub struct Capabilities {
     pub transactional_ddl: bool,
     /// Whether transactions have savepoints.
     pub savepoints: bool,
+    /// The most sessions that can write at once: a further one waits for them, or fails. None: no
+    /// limit but that of connections.
+    pub max_writers: Option<u32>,
     /// Whether `COPY … FROM stdin` can be streamed.
     pub copy: bool,
     /// Whether a request body may be other than UTF-8.
@@ -116,7 +119,8 @@ pub trait Adapter: Send + Sync + 'static {
 /// Dropping it takes back what is open: the session is not reused.
 #[async_trait]
 pub trait Connection: Send {
-    /// Runs one request.
+    /// Runs one request. What was applied is no error, even if the session is lost right behind it:
+    /// then the next request fails.
     ///
     /// # Errors
     /// [`Problem`]: what went wrong, at which statement, and what stays applied. After it nothing
@@ -157,9 +161,15 @@ pub trait Connection: Send {
     /// database can hold. Where the session has a shorter limit already, that stays; a limit that
     /// the script sets later goes before it. To be asked for outside a transaction.
     ///
-    /// PostgreSQL ends each statement, a `COPY` block being one (before version 13 a whole
-    /// request); MariaDB each statement; MySQL only `SELECT`. SQLite runs in this process and has
-    /// no limit of its own: nothing is done.
+    /// PostgreSQL ends each statement (before version 13 a whole request); MariaDB each statement;
+    /// MySQL only `SELECT`. SQLite runs in this process and has no limit of its own: nothing is
+    /// done.
+    ///
+    /// A `COPY` block is one statement to PostgreSQL, its waits for data included. A block in
+    /// several requests ([`CopyPart::First`] to [`CopyPart::Last`]) therefore has no limit on the
+    /// server unless the script has set one (one of the same length is taken for this one): it is
+    /// lifted before the block and set again behind it, however it ends. That is one further query
+    /// each; only [`Cancel`] bounds the requests of such a block.
     ///
     /// # Errors
     /// As [`Connection::fetch`].
@@ -176,10 +186,14 @@ pub trait Connection: Send {
 /// Cancels what a session runs at the moment, or ends the session.
 #[async_trait]
 pub trait Cancel: Send + Sync {
-    /// Asks the server to stop. What was running then fails; nothing happens where nothing runs.
+    /// Asks the server to stop. What was running then fails; nothing happens where nothing runs, or
+    /// where the session has ended: that another one has its number by now is noticed, in
+    /// PostgreSQL by the start of its process, in MySQL and MariaDB, where a server that is not
+    /// started anew gives no number twice, by the start of the server, unless the two lie less
+    /// than 5 seconds apart. Bounded in time by [`crate::PoolOptions::connect_timeout`].
     ///
     /// # Errors
-    /// Where the server cannot be asked.
+    /// Where the server cannot be asked, or cannot tell the session from another one.
     async fn cancel(&self) -> Result<(), AdapterError>;
 
     /// Ends the session for certain: after it, nothing that was sent in the session can take

@@ -55,6 +55,18 @@ impl<'a> Body<'a> {
         index.min(self.ends.len() - 1) as u32
     }
 
+    /// How many of the first statements stay applied at least, of so many that were completed: up to
+    /// the last whose first word keeps what came before it. Those after it belong to a transaction
+    /// that is taken back, or is still open.
+    pub(crate) fn kept(&self, completed: u32, keeps: impl Fn(&str) -> bool) -> u32 {
+        let before = self.statements().take(completed as usize);
+        (1..)
+            .zip(before)
+            .filter(|(_, (_, statement))| keeps(&first_word(statement)))
+            .last()
+            .map_or(0, |(count, _)| count)
+    }
+
     /// Refuses a zero byte, which would end the text for a database written in C.
     pub(crate) fn without_zero(&self) -> Result<(), Problem> {
         let Some(at) = self.bytes.iter().position(|&byte| byte == 0) else {
@@ -121,6 +133,13 @@ mod tests {
         let cut: Vec<_> = body.statements().collect();
         assert_eq!(cut, [(0, &b"a;"[..]), (2, &b"bb;"[..])]);
         assert_eq!([0, 1, 2, 4, 5, 99].map(|at| body.statement_at(at)), [0, 0, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn what_is_kept_ends_with_the_last_statement_that_keeps_and_was_completed() {
+        let body = Body::new(b"a;commit;b;end;c;", &[2, 9, 11, 15, 17]).unwrap();
+        let kept = [0, 1, 2, 3, 4, 5, 9].map(|completed| body.kept(completed, commits));
+        assert_eq!(kept, [0, 0, 2, 2, 4, 4, 4]);
     }
 
     #[test]

@@ -52,6 +52,15 @@ pub(crate) fn unsupported(scheme: &str) -> AdapterError {
     )
 }
 
+/// A URL that the driver cannot read.
+pub(crate) fn unreadable(error: sqlx::Error) -> AdapterError {
+    let said = match error {
+        sqlx::Error::Configuration(inner) => inner.to_string(),
+        other => other.to_string(),
+    };
+    AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
+}
+
 /// Reads the URL of a server, and refuses options that the driver would ignore.
 ///
 /// A password with a bare `/`, `?` or `#` would end the host part early, and messages about the
@@ -120,7 +129,7 @@ impl Target {
                 format!("no answer from {self} within {} ms", waited.as_millis()),
             ),
             Unavailable::Refused(error) => {
-                let Said { fault, code, message, transient } = classify(&error);
+                let Said { fault, code, message, transient, .. } = classify(&error);
                 let message = self.refused(fault, &message);
                 AdapterError { fault, message, code, transient, source: Some(Box::new(error)) }
             }

@@ -1,5 +1,7 @@
 //! What can go wrong with a database, in the terms that a batcher needs.
 
+use crate::values;
+
 /// What kind of fault it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -49,6 +51,9 @@ pub struct Problem {
     pub fault: Fault,
     /// What the database said, in its own words.
     pub message: String,
+    /// The part of the message that quotes the statement or the data, with its quotation marks:
+    /// not to be shown unless somebody asks for it. None where it has but names.
+    pub quoted: Option<String>,
     /// SQLSTATE (`23505`) or vendor code (`1062`), where there is one.
     pub code: Option<String>,
     /// Index of the statement at fault in the request, where it is known.
@@ -86,6 +91,7 @@ impl Problem {
         Self {
             fault,
             message: message.into(),
+            quoted: None,
             code: None,
             statement: None,
             offset: None,
@@ -94,6 +100,15 @@ impl Problem {
             transient: false,
             source: None,
         }
+    }
+
+    /// The same without what its message quotes, and then without its source, which has the
+    /// message, too.
+    #[must_use]
+    pub fn without_values(self) -> Self {
+        let Some(quoted) = &self.quoted else { return self };
+        let message = values::without(&self.message, quoted);
+        Self { message, quoted: None, source: None, ..self }
     }
 
     /// The session was left while it ran a request, so nothing is known about it any more.
@@ -127,6 +142,8 @@ pub(crate) struct Said {
     pub(crate) code: Option<String>,
     /// One line.
     pub(crate) message: String,
+    /// See [`Problem::quoted`].
+    pub(crate) quoted: Option<String>,
     /// See [`Problem::transient`].
     pub(crate) transient: bool,
 }
@@ -134,7 +151,7 @@ pub(crate) struct Said {
 impl Said {
     /// Something without a code that stays as it is.
     pub(crate) fn lasting(fault: Fault, message: impl Into<String>) -> Self {
-        Self { fault, code: None, message: message.into(), transient: false }
+        Self { fault, code: None, message: message.into(), quoted: None, transient: false }
     }
 }
 

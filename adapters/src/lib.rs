@@ -9,11 +9,13 @@ pub mod scripted;
 pub mod sqlite;
 
 mod adapter;
+mod answers;
 mod body;
 mod connect;
 mod failure;
 mod pool;
 mod query;
+mod values;
 
 pub use adapter::{
     Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, Request, Scope,

@@ -8,16 +8,21 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use sqlx::{ConnectOptions, Connection, Database, pool::PoolConnection};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::{
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
 
 /// How long a connection may take to say goodbye before it is simply dropped.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// How many sessions there may be, and how long to wait for one.
+/// How many sessions there may be, and how long to wait for one: the same for every adapter that
+/// makes its sessions itself. A pool that an adapter is given (`from_pool`) has settings of its own,
+/// and its `acquire_timeout` stands for both timeouts here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PoolOptions {
@@ -104,17 +109,7 @@ impl<DB: Database> Sessions<DB> {
     pub(crate) async fn take(&self) -> Result<Lease<DB>, Unavailable> {
         match self {
             Self::Own(own) => own.take().await,
-            Self::Given(pool) => {
-                let connection = pool.acquire().await.map_err(|error| match error {
-                    sqlx::Error::PoolTimedOut => Unavailable::NoneFree {
-                        max: pool.options().get_max_connections(),
-                        waited: pool.options().get_acquire_timeout(),
-                    },
-                    sqlx::Error::PoolClosed => Unavailable::Closed,
-                    error => Unavailable::Refused(error),
-                })?;
-                Ok(Lease(Some(Held::Given(connection))))
-            }
+            Self::Given(pool) => Ok(Lease(Some(Held::Given(take_given(pool).await?)))),
         }
     }
 
@@ -223,6 +218,20 @@ impl<DB: Database> DerefMut for Lease<DB> {
             Held::Given(connection) => connection,
         }
     }
+}
+
+/// Takes a connection of a pool that somebody else owns.
+pub(crate) async fn take_given<DB: Database>(
+    pool: &sqlx::Pool<DB>,
+) -> Result<PoolConnection<DB>, Unavailable> {
+    pool.acquire().await.map_err(|error| match error {
+        sqlx::Error::PoolTimedOut => Unavailable::NoneFree {
+            max: pool.options().get_max_connections(),
+            waited: pool.options().get_acquire_timeout(),
+        },
+        sqlx::Error::PoolClosed => Unavailable::Closed,
+        error => Unavailable::Refused(error),
+    })
 }
 
 /// Bounds what is said to a server while a connection is made.

@@ -80,6 +80,22 @@ pub enum SealReason {
     Refusal,
 }
 
+impl SealReason {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Bytes => "bytes",
+            Self::Statements => "statements",
+            Self::Rows => "rows",
+            Self::Age => "age",
+            Self::Alone => "alone",
+            Self::Transaction => "transaction",
+            Self::Flush => "flush",
+            Self::Finish => "finish",
+            Self::Refusal => "refusal",
+        }
+    }
+}
+
 /// One request to a database. The lists have one item for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -153,15 +169,6 @@ impl Batch {
         let length = *self.lengths.get(index)? as usize;
         let text = self.body.get(range)?;
         Some(text.get(..length).unwrap_or(text))
-    }
-
-    /// Whether nothing else may be under way with it: it may change the session, or depend on order.
-    pub(crate) fn is_barrier(&self) -> bool {
-        use StatementKind::{Copy, Delete, Insert, Replace, Update};
-        let in_parts = self.copy.is_some_and(|part| part != CopyPart::Whole);
-        let is_plain =
-            |kind: &StatementKind| matches!(kind, Insert | Update | Delete | Replace | Copy);
-        in_parts || self.scope == Scope::Scripted || !self.kinds.iter().all(is_plain)
     }
 
     /// The statement as the adapters take it.

@@ -17,6 +17,8 @@ use tokio::{
     task::{JoinError, JoinHandle},
 };
 
+use tracing::{Span, warn};
+
 use crate::{
     Builder, Error, ErrorKind, Report, Result,
     driver::{Command, Stop},
@@ -61,6 +63,8 @@ pub struct Batcher {
     pub(crate) task: JoinHandle<Result<Report>>,
     pub(crate) stop: watch::Sender<Stop>,
     pub(crate) tally: Arc<Mutex<Tally>>,
+    /// Of the run.
+    pub(crate) span: Span,
     /// Statements that have not been handed on yet.
     pub(crate) added: Statements,
     /// Whether each statement is handed on at once, because the age of batches is limited.
@@ -269,8 +273,9 @@ impl Batcher {
         ended((&mut self.task).await)
     }
 
-    /// The account as it stands. Statements that were added and not yet handed on are not in it.
-    pub fn report(&self) -> Report {
+    /// The account as it stands, at any time. Statements that were added and not yet handed on are
+    /// not in it.
+    pub fn stats(&self) -> Report {
         let failure = self.failed.as_ref().map(Into::into);
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).report(failure)
     }
@@ -371,9 +376,21 @@ impl Builder {
     }
 }
 
+/// Without [`finish`](Batcher::finish) the run is given up: nothing more is sent, what is under way
+/// is taken back as far as it can be, and a warning says how much was not sent.
 impl Drop for Batcher {
     fn drop(&mut self) {
+        if self.task.is_finished() {
+            return;
+        }
         self.task.abort();
+        let added = self.added.count();
+        let not_sent = self.tally.lock().unwrap_or_else(PoisonError::into_inner).not_sent();
+        warn!(
+            parent: &self.span,
+            statements_not_sent = not_sent + added,
+            "a batcher was dropped before it was finished"
+        );
     }
 }
 

@@ -182,9 +182,9 @@ impl Batcher {
         self.runtime.block_on(self.inner.finish())
     }
 
-    /// As [`crate::Batcher::report`].
-    pub fn report(&self) -> Report {
-        self.inner.report()
+    /// As [`crate::Batcher::stats`].
+    pub fn stats(&self) -> Report {
+        self.inner.stats()
     }
 
     /// As [`crate::Batcher::cancel`].

@@ -1,11 +1,12 @@
 //! What is set before a run starts.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
+use opentelemetry::{global, metrics::Meter};
 use sql_batcher_adapters::{Adapter, Dialect};
 use tokio::{
     runtime::Handle,
@@ -13,13 +14,16 @@ use tokio::{
     task::spawn_blocking,
     time::Instant,
 };
+use tracing::{Instrument as _, field, info_span};
 
 use crate::{
     Batcher, Core, Error, ErrorKind, LedgerOptions, Options, Oversized, Rejects, Result,
     RetryOptions, SandboxLimits, Snapshot, Transactions,
-    driver::{Driver, Stop},
+    driver::{Command, Driver, Stop},
     guard::{Deadline, Guard},
     hooks::{Hook, HookPolicy, Hooks, SandboxedHook},
+    metrics::{Instruments, METER},
+    options::{Settings, Times},
     pieces::Statements,
     rejects::Skipping,
     sandbox::{Answer, Session},
@@ -39,6 +43,7 @@ pub struct Builder {
     core: Option<Core>,
     observer: Observer,
     skipping: Option<Skipping>,
+    meter: Option<Meter>,
     hooks: Hooks,
 }
 
@@ -50,6 +55,7 @@ impl Builder {
             core: None,
             observer: Observer::default(),
             skipping: None,
+            meter: None,
             hooks: Hooks::default(),
         }
     }
@@ -128,6 +134,11 @@ impl Builder {
     /// How many batches may be under way at once: see [`Options::in_flight`].
     pub fn in_flight(self, batches: u32) -> Self {
         self.set(|options| options.in_flight(batches))
+    }
+
+    /// Whether errors may quote values: see [`Options::show_values`].
+    pub fn show_values(self, show: bool) -> Self {
+        self.set(|options| options.show_values(show))
     }
 
     /// Keeps a ledger, from which the run can be resumed: see [`Options::ledger`].
@@ -214,6 +225,14 @@ impl Builder {
         self
     }
 
+    /// The meter that the run counts with: see [`METRICS`](crate::METRICS). Default: the meter
+    /// `sql-batcher` of OpenTelemetry's global provider, which keeps nothing unless the program has
+    /// installed one.
+    pub fn meter(mut self, meter: Meter) -> Self {
+        self.meter = Some(meter);
+        self
+    }
+
     /// Checks the options and starts the run. The first one in a process compiles the embedded
     /// component, or takes it from the user's cache folder.
     ///
@@ -221,72 +240,91 @@ impl Builder {
     /// [`ErrorKind::InvalidOptions`] where an option is out of its range or the database cannot do
     /// it, where a hook cannot be started or refuses its configuration, or where there is no tokio
     /// runtime; [`ErrorKind::Sandbox`] where no sandbox is to be had.
-    pub async fn build(self) -> Result<Batcher> {
+    pub async fn build(mut self) -> Result<Batcher> {
         let runtime = Handle::try_current().map_err(|error| {
             Error::new(ErrorKind::InvalidOptions, "a batcher needs a tokio runtime")
                 .with_source(error.into())
         })?;
-        let database = self.adapter.capabilities();
-        let mut settings = self.options.settle_for(database)?;
+        let mut settings = self.options.settle_for(self.adapter.capabilities())?;
         if self.hooks.count() > 0 {
             settings.hook_room = self.options.room_for_hooks(settings.max_bytes);
         }
-        let tally = Tally::new(database.server.clone(), database.notes.clone());
-        let core = match self.core {
-            Some(core) => core,
-            None => embedded().await?,
-        };
-        let spans_run = settings.transactions == Transactions::Run;
-        if spans_run && self.skipping.is_some() {
+        if settings.transactions == Transactions::Run && self.skipping.is_some() {
             let message = "bad statements cannot be left out of a run that is one transaction";
             return Err(Error::new(ErrorKind::InvalidOptions, message));
         }
-        let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
-        let skipping = self.skipping.map(Arc::new);
+        let core = match &self.core {
+            Some(core) => core.clone(),
+            None => embedded().await?,
+        };
         let eager = settings.max_age.is_some();
         let (commands, queue) = mpsc::channel(WAITING_PIECES);
         let (stop, stopped) = watch::channel(Stop::No);
-        let times = settings.times;
-        let started = Instant::now();
-        let deadline = times.deadline.map(|after| Deadline { at: started + after, after });
-        let slots = (0..settings.max_in_flight)
-            .map(|number| Slot {
-                number,
-                adapter: Arc::clone(&self.adapter),
-                connection: None,
-                spare: None,
-                last: None,
-                settings: 0,
-                retries: settings.retries,
-                guard: Guard {
-                    connect_timeout: times.connect_timeout,
-                    attempt_timeout: times.attempt_timeout,
-                    deadline,
-                    stop: stopped.clone(),
-                },
-                memory: Arc::clone(&memory),
-                ledger: None,
-                skipping: skipping.clone(),
-                spans_run,
-                last_key: None,
-            })
-            .collect();
+        let meter = self.meter.take().unwrap_or_else(|| global::meter(METER));
+        let instruments = Instruments::new(&meter, self.adapter.capabilities());
+        let mut hooks = mem::take(&mut self.hooks);
+        hooks.measure_with(instruments.clone());
+        let session = Session::open(&core, settings.clone(), Answer::Pending, hooks)?;
+        let channels = (queue, stopped);
+        let driver = self.driver(session, instruments, settings, channels);
+        let tally = Arc::clone(&driver.tally);
+        let span = info_span!(
+            "run",
+            db.system.name = driver.instruments.system(),
+            error.r#type = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let task = runtime.spawn(driver.run().instrument(span.clone()));
+        let added = Statements::default();
+        Ok(Batcher { commands, task, stop, tally, span, added, eager, failed: None })
+    }
+
+    fn driver(
+        self,
+        session: Session,
+        instruments: Instruments,
+        settings: Settings,
+        (commands, stop): (mpsc::Receiver<Command>, watch::Receiver<Stop>),
+    ) -> Driver {
+        let database = self.adapter.capabilities();
+        let tally = Tally::new(database.server.clone(), database.notes.clone());
+        let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
+        let skipping = self.skipping.map(Arc::new);
+        let Times { connect_timeout, attempt_timeout, deadline } = settings.times;
+        let deadline = deadline.map(|after| Deadline { at: Instant::now() + after, after });
+        let guard = Guard { connect_timeout, attempt_timeout, deadline, stop: stop.clone() };
+        let idle = (0..settings.max_in_flight).map(|number| Slot {
+            number,
+            adapter: Arc::clone(&self.adapter),
+            connection: None,
+            spare: None,
+            was_connected: false,
+            last: None,
+            settings: 0,
+            retries: settings.retries,
+            guard: guard.clone(),
+            instruments: instruments.clone(),
+            memory: Arc::clone(&memory),
+            ledger: None,
+            skipping: skipping.clone(),
+            spans_run: settings.transactions == Transactions::Run,
+            last_key: None,
+        });
+        let idle = idle.collect();
         let tally = Arc::new(Mutex::new(tally));
-        let driver = Driver {
-            session: Session::open(&core, settings.clone(), Answer::Pending, self.hooks)?,
+        Driver {
+            session,
             settings,
+            instruments,
             memory,
             adapter: self.adapter,
-            idle: slots,
-            commands: queue,
-            stop: stopped,
-            tally: Arc::clone(&tally),
+            idle,
+            commands,
+            stop,
+            tally,
             observer: self.observer,
             deadline,
-        };
-        let task = runtime.spawn(driver.run());
-        let added = Statements::default();
-        Ok(Batcher { commands, task, stop, tally, added, eager, failed: None })
+        }
     }
 
     fn set(mut self, change: impl FnOnce(Options) -> Options) -> Self {

@@ -1,9 +1,9 @@
 //! Connecting, as often as may be and is needed.
 
 use sql_batcher_adapters::{Adapter, PoolOptions};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
-use crate::{Error, Result, RetryOptions, run_batch::End};
+use crate::{Error, Result, RetryOptions, retry::Attempts, trouble::End};
 
 /// As [`adapters::connect`](crate::adapters::connect), tried again where the server itself says
 /// that a failure may pass: it starts, or has no connection free. A server that does not answer at
@@ -31,24 +31,17 @@ pub async fn connect(
     pool: &PoolOptions,
     retries: &RetryOptions,
 ) -> Result<Box<dyn Adapter>> {
-    let started = Instant::now();
-    let mut delays = retries.delays();
-    let mut attempts = 1;
+    let mut attempts = Attempts::new(retries);
     loop {
         let error = match sql_batcher_adapters::connect(url, pool).await {
             Ok(adapter) => return Ok(adapter),
             Err(error) => error,
         };
-        let transient = error.transient && error.code.is_some();
-        let delay = delays.next().filter(|_| transient);
-        let Some(delay) = delay else {
-            let end = match attempts > 1 && transient {
-                true => End::Exhausted { over: started.elapsed() },
-                false => End::Final,
-            };
-            return Err(Error::from(error).after(attempts, end));
-        };
-        sleep(delay).await;
-        attempts += 1;
+        let may_pass = error.transient && error.code.is_some();
+        match if may_pass { attempts.delay() } else { Err(End::Final) } {
+            Ok(delay) => sleep(delay).await,
+            Err(end) => return Err(Error::from(error).after(attempts.count, end)),
+        }
+        attempts.count += 1;
     }
 }

@@ -2,33 +2,39 @@
 //! database answers. It runs as a task of its own, so that reading, splitting and the database
 //! overlap; it owns the session, the connections and the account.
 
+mod ending;
+mod launch;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use sql_batcher_adapters::{Adapter, CopyPart, Problem, Scope};
+use sql_batcher_adapters::{Adapter, Problem};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::{JoinError, JoinSet},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until},
 };
 
+use self::ending::outcome_alone;
 use crate::{
     Error, ErrorKind, Position, Report, Result, Transactions,
     batch::Batch,
     guard::Deadline,
     input::Sources,
-    ledger::{History, Part, Spans},
+    ledger::{History, Spans},
+    metrics::Instruments,
     options::Settings,
-    progress::{Cause, Interruption, Outcome, Progress},
-    report::Failure,
-    run_batch::{Failed, Flight, Landed, Trouble, run},
+    progress::{Outcome, Progress},
+    run_batch::Landed,
     sandbox::Session,
+    send::Refusal,
     session_memory::SessionMemory,
-    slot::{Slot, close_adapter},
+    slot::Slot,
     tally::{Observer, Tally},
+    trouble::{Failed, Trouble},
 };
 
 /// How long what is under way may take to end once the run is aborted: its cancel is bounded, and
@@ -75,6 +81,7 @@ pub(crate) struct Driver {
     pub(crate) tally: Arc<Mutex<Tally>>,
     pub(crate) observer: Observer,
     pub(crate) settings: Settings,
+    pub(crate) instruments: Instruments,
     pub(crate) memory: Arc<Mutex<SessionMemory>>,
     /// The end of the run's time, if it has one.
     pub(crate) deadline: Option<Deadline>,
@@ -85,8 +92,6 @@ struct Run {
     progress: Progress,
     queue: VecDeque<Batch>,
     flights: JoinSet<Landed>,
-    /// Statements of the batches under way.
-    sent: u64,
     /// Statements of the batches that were applied, be it inside a transaction that is still open.
     landed: u64,
     /// Shared with the batches under way.
@@ -119,7 +124,6 @@ impl Driver {
             progress: Progress { ready: true, ..Progress::default() },
             queue: VecDeque::new(),
             flights: JoinSet::new(),
-            sent: 0,
             landed: 0,
             sources: Arc::default(),
             history: History::default(),
@@ -178,88 +182,8 @@ impl Run {
         *ready && failure.is_none() && self.flush.is_none() && open
     }
 
-    /// Opens the ledger, if one is wanted, and reads what an earlier process has left in it.
-    async fn open_ledger(&mut self) -> Result<()> {
-        let settings = &self.driver.settings;
-        let Some(options) = &settings.ledger else { return Ok(()) };
-        let Some(slot) = self.driver.idle.first_mut() else { return Ok(()) };
-        let (ledger, history) = slot.open_ledger(options, settings).await?;
-        for slot in &mut self.driver.idle {
-            slot.ledger = Some(ledger.clone());
-        }
-        let resumed = ledger.resumed;
-        let mut tally = self.tally();
-        if settings.ledger.as_ref().is_some_and(|options| options.resume) && !resumed {
-            tally.notes.push("there was no run to resume: this is a new one".to_owned());
-        }
-        tally.run = Some(ledger.run);
-        drop(tally);
-        self.spans = Some(Spans::new(self.spans_run()));
-        self.history = history;
-        Ok(())
-    }
-
     fn spans_run(&self) -> bool {
         self.driver.settings.transactions == Transactions::Run
-    }
-
-    /// Starts what the component has handed out, as far as there are slots.
-    fn launch(&mut self) -> Result<()> {
-        while let Some(batch) = self.queue.pop_front() {
-            let Some(slot) = self.slot_for(&batch) else {
-                self.queue.push_front(batch);
-                return Ok(());
-            };
-            let met = match self.spans {
-                Some(_) => self.history.meet(&batch),
-                None => Ok(vec![Part { range: 0..batch.statements(), known: None }]),
-            };
-            let parts = match met {
-                Ok(parts) => parts,
-                Err(unlike) => {
-                    self.queue.push_front(batch);
-                    self.driver.idle.push(slot);
-                    return Err(Error::of_past(unlike, &self.sources));
-                }
-            };
-            let span = self.spans.as_mut().and_then(|spans| spans.next(&batch));
-            self.note_known(&batch, &parts);
-            self.sent += batch.statements() as u64;
-            if batch.copy == Some(CopyPart::First) {
-                self.copying = self.sources.of_statement(&batch, 0);
-            }
-            let sources = Arc::clone(&self.sources);
-            self.flights.spawn(run(slot, Flight { batch, parts, span, sources }));
-        }
-        Ok(())
-    }
-
-    /// The slot for a batch, if it is free: what changes the session, or needs one that was
-    /// changed, goes to the first.
-    fn slot_for(&mut self, batch: &Batch) -> Option<Slot> {
-        let memory = self.driver.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let needs_first = batch.is_barrier() || memory.pins();
-        drop(memory);
-        let idle = &mut self.driver.idle;
-        let (index, slot) = idle.iter().enumerate().min_by_key(|(_, slot)| slot.number)?;
-        if needs_first && slot.number > 0 {
-            return None;
-        }
-        Some(idle.swap_remove(index))
-    }
-
-    /// Counts what is not sent, as it was dealt with before.
-    fn note_known(&self, batch: &Batch, parts: &[Part]) {
-        if parts.iter().all(|part| part.known.is_none()) {
-            return;
-        }
-        let mut tally = self.tally();
-        let known = parts.iter().filter(|part| part.known.is_some());
-        tally.before.statements += known.map(|part| part.range.len() as u64).sum::<u64>();
-        if parts.iter().all(|part| part.known.is_some()) {
-            tally.before.batches += 1;
-            tally.before.bytes += batch.body.len() as u64;
-        }
     }
 
     fn answer_flush(&mut self) {
@@ -322,20 +246,25 @@ impl Run {
     /// One call into the component, and what follows from it.
     fn call(&mut self, function: impl FnOnce(&mut Session, u64) -> Result<Progress>) -> Result<()> {
         let now_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let session = &mut self.driver.session;
+        let spans_run = self.spans_run();
+        let Driver { session, instruments, tally, observer, .. } = &mut self.driver;
+        let entered = std::time::Instant::now();
         self.progress = function(session, now_ms)?;
+        let own_time = entered.elapsed().saturating_sub(session.take_hook_time());
+        instruments.enter(own_time, session.memory_bytes());
         self.queue.extend(session.take_batches());
         let account = session.account()?;
         let passed_over = session.commands_passed_over();
         let news = session.news_of_hooks();
 
-        let mut tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.account = account;
         tally.commands_passed_over = passed_over;
+        tally.count(instruments, !spans_run);
         if let Some(news) = news {
             tally.hooks = news;
         }
-        self.driver.observer.tell(|| tally.snapshot());
+        observer.tell(|| tally.snapshot());
         Ok(())
     }
 
@@ -357,9 +286,12 @@ impl Run {
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
         let landed = landed.map_err(|_| abandoned())?;
         let Landed { slot, batch, outcome, failed, elapsed, tries, around } = landed;
+        if tries.attempts > 0 {
+            self.driver.instruments.end(elapsed, outcome.name());
+        }
         self.driver.idle.push(slot);
-        self.sent -= batch.statements() as u64;
         let mut tally = self.tally();
+        tally.under_way -= batch.statements() as u64;
         if tries.attempts > 0 {
             tally.times.record(elapsed);
         }
@@ -381,19 +313,34 @@ impl Run {
 
     fn explain(&self, failed: Failed, batch: &Batch) -> Error {
         let Failed { trouble, attempts, end } = failed;
-        let problem = match *trouble {
+        let error = match *trouble {
             Trouble::Unreachable(error) => return Error::from(error).after(attempts, end),
             Trouble::Unwritten(error) => return Error::unwritten(error),
-            Trouble::Refused(refusal) => refusal.problem,
+            Trouble::Lacking { gone, lacks } => {
+                let message = format!("{gone}, and a new one would lack {lacks}");
+                Error::new(ErrorKind::Connection, message).never_again()
+            }
+            Trouble::Refused(Refusal { problem, .. }) => {
+                let problem = self.shown(problem);
+                let position = self.position_of(&problem, batch);
+                Error::of_problem(problem).at(position)
+            }
         };
-        let position = self.position_of(&problem, batch);
-        let error = Error::of_problem(problem).after(attempts, end);
-        if position.is_some() {
-            return error.at(position);
+        let error = error.after(attempts, end);
+        if error.position().is_some() {
+            return error;
         }
         let first = self.sources.of_statement(batch, 0);
         let from = first.map(|first| format!(", from {first}")).unwrap_or_default();
         error.about(&format!("batch {}{from}", batch.id))
+    }
+
+    /// What is to be shown of a problem.
+    fn shown(&self, problem: Problem) -> Problem {
+        match self.driver.settings.show_values {
+            true => problem,
+            false => problem.without_values(),
+        }
     }
 
     fn position_of(&self, problem: &Problem, batch: &Batch) -> Option<Position> {
@@ -413,110 +360,6 @@ impl Run {
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The end of a run.
-impl Run {
-    /// Ends what is under way where the component can no longer be asked, and writes down what
-    /// became of it.
-    async fn settle(&mut self) {
-        let decided = self.tally().account.decided();
-        let inside_transaction = self.landed.saturating_sub(decided);
-        if self.stopped == Stop::Abort {
-            // What is under way sees the stop, cancels on the server, and ends.
-            let ending = timeout(ABORT_WITHIN, self.settle_flights()).await;
-            if ending.is_err() {
-                self.flights.abort_all();
-            }
-        }
-        self.settle_flights().await;
-        let lost = std::mem::take(&mut self.sent);
-        let mut tally = self.tally();
-        let cause = Cause::Unknown;
-        let statements = u32::try_from(lost).unwrap_or(u32::MAX);
-        let interruption = Some(Interruption { cause, statements, statement: None });
-        tally.account.settle(lost, &Outcome { interruption, ..Outcome::default() });
-        tally.account.give_up(inside_transaction);
-    }
-
-    async fn settle_flights(&mut self) {
-        while let Some(landed) = self.flights.join_next().await {
-            if let Ok((batch, outcome)) = self.record(landed) {
-                let outcome = outcome_alone(&batch, outcome);
-                self.tally().account.settle(batch.statements() as u64, &outcome);
-            }
-        }
-    }
-
-    async fn close(mut self) -> Result<Report> {
-        let mut error = self.ended_by();
-        if self.spans_run() {
-            let mut tally = self.tally();
-            match error {
-                None => tally.account.commit(),
-                Some(_) => tally.account.roll_back(),
-            }
-        }
-        for slot in std::mem::take(&mut self.driver.idle) {
-            if error.is_some() {
-                slot.close().await;
-            } else if let Err(problem) = slot.commit().await {
-                error = Some(self.lose_run(problem));
-            }
-        }
-        close_adapter(&*self.driver.adapter).await;
-        self.report(error)
-    }
-
-    fn report(mut self, error: Option<Error>) -> Result<Report> {
-        let tally = self.driver.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        self.driver.observer.tell_now(|| tally.snapshot());
-        let report = tally.report(error.as_ref().map(Failure::from));
-        match error {
-            None => Ok(report),
-            Some(error) => Err(error.with_report(report)),
-        }
-    }
-
-    /// The transaction of the whole run was not committed, or not known to be.
-    fn lose_run(&self, problem: Problem) -> Error {
-        let mut tally = self.tally();
-        match problem.outcome_unknown {
-            true => tally.account.lose_track(),
-            false => tally.account.roll_back(),
-        }
-        Error::of_problem(problem).about("commit of the run")
-    }
-
-    /// What ended the run early, if anything did: a batch that failed comes before what was found
-    /// later in the input.
-    fn ended_by(&mut self) -> Option<Error> {
-        if let Some(error) = self.failure.take() {
-            return Some(error);
-        }
-        if let Some(deadline) = self.driver.deadline.filter(|_| self.expired) {
-            let message = format!("the deadline of the run, {:?}, was reached", deadline.after);
-            return Some(Error::new(ErrorKind::Timeout, message));
-        }
-        if let Some(failure) = self.progress.failure.take() {
-            return Some(Error::of_refusal(failure, &self.sources));
-        }
-        if self.stopped > Stop::No {
-            return Some(cancelled());
-        }
-        self.history.unmet(self.tally().account.statements)
-    }
-}
-
-/// How a batch ended as far as the batch alone tells: one that belongs to a transaction of the
-/// script's own may or may not have ended it.
-fn outcome_alone(batch: &Batch, outcome: Outcome) -> Outcome {
-    if batch.scope != Scope::Scripted || outcome.interruption.is_some() {
-        return outcome;
-    }
-    let statements = u32::try_from(batch.statements()).unwrap_or(u32::MAX);
-    let interruption = Some(Interruption { cause: Cause::Unknown, statements, statement: None });
-    Outcome { interruption, ..Outcome::default() }
 }
 
 /// Waits for this moment; for ever where there is none.

@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc};
 use serde::Serialize;
 use sql_batcher_adapters::{self as adapters, AdapterError, Problem};
 
-use crate::{Report, input::Sources, ledger::Unlike, progress::SessionFailure, run_batch::End};
+use crate::{Report, input::Sources, ledger::Unlike, progress::SessionFailure, trouble::End};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -44,6 +44,27 @@ pub enum ErrorKind {
     Output,
     /// The run was cancelled.
     Cancelled,
+}
+
+impl ErrorKind {
+    /// As it is written in a report for machines.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::BatchSizeExceeded => "batch-size-exceeded",
+            Self::InvalidQuery => "invalid-query",
+            Self::InvalidOptions => "invalid-options",
+            Self::Connection => "connection",
+            Self::Timeout => "timeout",
+            Self::Database => "database",
+            Self::RetriesExhausted => "retries-exhausted",
+            Self::OutcomeUnknown => "outcome-unknown",
+            Self::Hook => "hook",
+            Self::Sandbox => "sandbox",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Cancelled => "cancelled",
+        }
+    }
 }
 
 /// Who is at fault.
@@ -233,6 +254,12 @@ impl Error {
         self
     }
 
+    /// Says that it would be in vain to try once more.
+    pub(crate) fn never_again(mut self) -> Self {
+        self.0.retry = Retry::Never;
+        self
+    }
+
     /// Says what the message is about, where no position does.
     pub(crate) fn about(mut self, subject: &str) -> Self {
         self.0.message = format!("{subject}: {}", self.0.message);
@@ -277,9 +304,14 @@ impl Error {
 
     /// What the database said to a statement that is left out.
     pub(crate) fn of_refusal_by_database(problem: &Problem) -> Self {
-        let (kind, fault) = classify(problem.fault);
-        let mut error = Self::new(kind, problem.message.clone()).by(fault);
-        error.0.code.clone_from(&problem.code);
+        Self::of_fault(problem.fault, problem.message.clone(), problem.code.clone())
+    }
+
+    fn of_fault(fault: adapters::Fault, message: String, code: Option<String>) -> Self {
+        let (kind, by) = classify(fault);
+        let mut error = Self::new(kind, message).by(by);
+        error.0.retry = retry_after(fault);
+        error.0.code = code;
         error
     }
 
@@ -297,18 +329,14 @@ impl Error {
 
     /// A request that failed.
     pub(crate) fn of_problem(problem: Problem) -> Self {
-        let (kind, fault) = match problem.outcome_unknown {
-            true => (ErrorKind::OutcomeUnknown, Fault::Environment),
-            false => classify(problem.fault),
-        };
-        let retry = match (problem.outcome_unknown, problem.kept) {
-            (true, _) => Retry::Unknown,
-            (false, 0) => retry_after(problem.fault),
-            (false, _) => Retry::Never,
-        };
-        let mut error = Self::new(kind, problem.message).by(fault);
-        error.0.retry = retry;
-        error.0.code = problem.code;
+        let mut error = Self::of_fault(problem.fault, problem.message, problem.code);
+        if problem.outcome_unknown {
+            error.0.kind = ErrorKind::OutcomeUnknown;
+            error.0.fault = Fault::Environment;
+            error.0.retry = Retry::Unknown;
+        } else if problem.kept > 0 {
+            error.0.retry = Retry::Never;
+        }
         error.0.attempts = 1;
         error.0.source = problem.source.map(Source::from);
         error
@@ -318,10 +346,7 @@ impl Error {
 /// A session or a connection that could not be had. Nothing was sent.
 impl From<AdapterError> for Error {
     fn from(error: AdapterError) -> Self {
-        let (kind, fault) = classify(error.fault);
-        let mut out = Self::new(kind, error.message).by(fault);
-        out.0.retry = retry_after(error.fault);
-        out.0.code = error.code;
+        let mut out = Self::of_fault(error.fault, error.message, error.code);
         out.0.source = error.source.map(Source::from);
         out
     }
@@ -410,6 +435,7 @@ mod tests {
         Problem {
             fault: adapters::Fault::Statement,
             message: "duplicate key value violates unique constraint \"t_pkey\"".into(),
+            quoted: None,
             code: Some("23505".into()),
             statement: Some(0),
             offset: None,

@@ -11,10 +11,10 @@ use std::{pin::pin, time::Duration};
 use sql_batcher_adapters::{AdapterError, Cancel, Fault, Problem};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use crate::driver::Stop;
+use crate::{driver::Stop, trouble::End};
 
 /// How long to ask for a cancel and to wait for its effect. After it nothing is known.
 const CANCEL_WITHIN: Duration = Duration::from_secs(2);
@@ -36,6 +36,12 @@ pub(crate) struct Guard {
 pub(crate) struct Deadline {
     pub(crate) at: Instant,
     pub(crate) after: Duration,
+}
+
+/// The end of a limit that begins now, or of what a deadline and the cancel at it leave of it.
+pub(crate) fn no_later_than(limit: Duration, deadline: Option<Deadline>) -> Instant {
+    let own = Instant::now() + limit;
+    deadline.map_or(own, |deadline| own.min(deadline.at + CANCEL_WITHIN))
 }
 
 /// What became of a request under guard.
@@ -116,16 +122,26 @@ impl Guard {
 
     /// Waits before a further attempt; or says why there is to be none: the time of the run does
     /// not suffice, or the run is to stop.
-    pub(crate) async fn wait(&mut self, delay: Duration) -> Waited {
+    pub(crate) async fn wait(&mut self, delay: Duration) -> Result<(), End> {
         let until = Instant::now() + delay;
         if self.deadline.is_some_and(|deadline| until >= deadline.at) {
-            return Waited::TooLate;
+            return Err(End::TooLate);
         }
         tokio::select! {
             biased;
-            _ = interrupted(None, &mut self.stop, Stop::Cancel) => Waited::Stopped,
-            () = sleep_until(until) => Waited::Enough,
+            _ = interrupted(None, &mut self.stop, Stop::Cancel) => Err(End::Stopped),
+            () = sleep_until(until) => Ok(()),
         }
+    }
+
+    /// What has to be done besides, and can be left undone: within a limit of its own, and not
+    /// later than a cancel at the deadline of the run may take. None where it was too late.
+    pub(crate) async fn briefly<T>(
+        &self,
+        limit: Duration,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        timeout_at(no_later_than(limit, self.deadline), work).await.ok()
     }
 
     fn limit(&self) -> Option<(Instant, Why)> {
@@ -136,14 +152,6 @@ impl Guard {
     fn of_run(&self) -> Option<(Instant, Why)> {
         self.deadline.map(|deadline| (deadline.at, Why::Deadline(deadline.after)))
     }
-}
-
-/// How a wait ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Waited {
-    Enough,
-    TooLate,
-    Stopped,
 }
 
 fn earlier(a: Option<(Instant, Why)>, b: Option<(Instant, Why)>) -> Option<(Instant, Why)> {

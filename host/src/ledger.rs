@@ -123,6 +123,13 @@ pub(crate) struct Row {
     pub(crate) state: State,
 }
 
+impl Row {
+    /// What tells it from the other rows of its run.
+    pub(crate) fn key(&self) -> (u64, State) {
+        (self.first_statement, self.state)
+    }
+}
+
 /// An open ledger.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
@@ -143,6 +150,26 @@ pub(crate) enum Unopened {
     Refused(Problem),
     /// It was opened, and does not fit.
     Unfit(Error),
+}
+
+impl Unopened {
+    /// Whether another attempt may succeed.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.transient,
+            Self::Refused(problem) => problem.transient,
+            Self::Unfit(_) => false,
+        }
+    }
+
+    pub(crate) fn explain(self) -> Error {
+        const SUBJECT: &str = "the ledger cannot be opened";
+        match self {
+            Self::Unreachable(error) => Error::from(error).about(SUBJECT),
+            Self::Refused(problem) => Error::of_problem(problem.without_values()).about(SUBJECT),
+            Self::Unfit(error) => error,
+        }
+    }
 }
 
 impl From<Problem> for Unopened {
@@ -285,7 +312,7 @@ async fn make(
     dialect: Dialect,
 ) -> Result<(), Problem> {
     let probe = text::probe(table);
-    if dialect != Dialect::Generic && connection.fetch(&probe).await.is_ok() {
+    if connection.fetch(&probe).await.is_ok() {
         return Ok(());
     }
     let made = alone(connection, &text::create(table, dialect)).await;

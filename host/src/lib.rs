@@ -38,6 +38,7 @@ mod guard;
 mod histogram;
 mod input;
 mod ledger;
+mod metrics;
 mod narrow;
 mod options;
 mod pieces;
@@ -52,6 +53,7 @@ mod session_memory;
 mod slot;
 mod splitter;
 mod tally;
+mod trouble;
 
 /// The databases: one [`Adapter`](adapters::Adapter) for each.
 pub mod adapters {
@@ -64,6 +66,7 @@ pub use builder::Builder;
 pub use connect::connect;
 pub use error::{Error, ErrorKind, Fault, Position, Result, Retry};
 pub use ledger::{InDoubt, LedgerOptions};
+pub use metrics::{METRICS, Metric, MetricKind};
 pub use options::{Options, Oversized, SandboxLimits, Transactions};
 pub use rejects::{Reject, Rejects, RejectsFile};
 pub use report::{BatchTimes, Failure, Report};

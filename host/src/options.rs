@@ -96,6 +96,7 @@ pub struct Options {
     retries: RetryOptions,
     times: Times,
     in_flight: u32,
+    show_values: bool,
     ledger: Option<LedgerOptions>,
     hook_room: Option<u64>,
 }
@@ -123,6 +124,7 @@ impl Default for Options {
             retries: RetryOptions::default(),
             times: Times::default(),
             in_flight: 1,
+            show_values: false,
             ledger: None,
             hook_room: None,
         }
@@ -233,6 +235,15 @@ impl Options {
         self
     }
 
+    /// Whether errors and reports may have what a database quotes in its messages: values of the
+    /// data, pieces of the SQL. Default false: `…` stands in their place, and
+    /// [`Error::position`](crate::Error::position) says where they are. Rejected statements are
+    /// always kept with the whole message.
+    pub fn show_values(mut self, show: bool) -> Self {
+        self.show_values = show;
+        self
+    }
+
     /// Keeps a ledger in the database, from which the run can be resumed: default none. See
     /// [`LedgerOptions`]. It needs transactions: not [`Transactions::None`].
     pub fn ledger(mut self, ledger: LedgerOptions) -> Self {
@@ -327,6 +338,7 @@ impl Options {
             max_rows: self.max_rows,
             max_age: self.max_age,
             max_in_flight: self.in_flight,
+            show_values: self.show_values,
             send_alone_bytes: match self.oversized {
                 Oversized::Refuse => None,
                 Oversized::SendAlone => Some(max_statement_bytes),
@@ -355,9 +367,8 @@ impl Options {
             settings.max_statements =
                 settings.max_statements.min(count.saturating_sub(rows).max(1));
         }
-        if database.dialect == Dialect::Sqlite {
-            settings.max_in_flight = 1;
-        }
+        let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
+        settings.max_in_flight = settings.max_in_flight.min(writers);
         if database.transactions {
             return Ok(settings);
         }
@@ -384,6 +395,8 @@ pub(crate) struct Settings {
     pub(crate) max_rows: Option<u32>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) max_in_flight: u32,
+    /// Whether errors may quote values.
+    pub(crate) show_values: bool,
     /// The most bytes of a statement that is sent by itself; none: it is refused.
     pub(crate) send_alone_bytes: Option<u64>,
     pub(crate) transactions: Transactions,

@@ -22,6 +22,10 @@ impl Statements {
         self.ends.is_empty()
     }
 
+    pub(crate) fn count(&self) -> u64 {
+        self.ends.len() as u64
+    }
+
     /// A statement that is larger by itself has room where nothing else is.
     pub(crate) fn has_room_for(&self, statement: &str) -> bool {
         self.is_empty() || self.text.len() + statement.len() <= ADDED_BYTES

@@ -63,6 +63,16 @@ pub(crate) enum Cause {
 }
 
 impl Outcome {
+    /// As it is written where runs are watched.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.interruption.map(|interruption| interruption.cause) {
+            None => "applied",
+            Some(Cause::Failed) => "failed",
+            Some(Cause::Unknown) => "unknown",
+            Some(Cause::Cancelled) => "cancelled",
+        }
+    }
+
     /// All of it is applied.
     pub(crate) fn applied(rows: Option<u64>) -> Self {
         Self { rows, ..Self::default() }

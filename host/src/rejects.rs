@@ -2,6 +2,7 @@
 //! before the run goes on. And the file that the command line keeps them in.
 
 use std::{
+    collections::HashSet,
     fmt,
     fs::{File, OpenOptions},
     io::{self, BufRead as _, BufReader, Seek as _, SeekFrom, Write as _},
@@ -55,7 +56,7 @@ impl<F: FnMut(&Reject<'_>) -> io::Result<()> + Send> Rejects for F {
 pub struct RejectsFile {
     file: File,
     /// Numbers of the statements that are in it from an earlier process.
-    known: Vec<u64>,
+    known: HashSet<u64>,
 }
 
 impl RejectsFile {
@@ -70,7 +71,7 @@ impl RejectsFile {
             let message = "it exists and is not empty: remove it, or choose another";
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        Ok(Self { file, known: Vec::new() })
+        Ok(Self { file, known: HashSet::new() })
     }
 
     /// Goes on with the file of a run that is resumed, or begins one. An entry that was not
@@ -119,10 +120,10 @@ fn entry(reject: &Reject<'_>) -> Vec<u8> {
 }
 
 /// The numbers of the entries of a file, and where the last whole one ends.
-fn entries(file: &File) -> io::Result<(Vec<u64>, u64)> {
+fn entries(file: &File) -> io::Result<(HashSet<u64>, u64)> {
     let length = file.metadata()?.len();
     let mut reader = BufReader::new(file);
-    let (mut known, mut end) = (Vec::new(), 0);
+    let (mut known, mut end) = (HashSet::new(), 0);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -140,7 +141,7 @@ fn entries(file: &File) -> io::Result<(Vec<u64>, u64)> {
         }
         end += read + bytes;
         reader.seek(SeekFrom::Start(end))?;
-        known.push(number);
+        known.insert(number);
     }
 }
 

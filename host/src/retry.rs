@@ -6,6 +6,9 @@ use std::{fmt, time::Duration};
 use backon::{BackoffBuilder as _, ConstantBuilder, ExponentialBuilder};
 use serde::Serialize;
 use sql_batcher_adapters::Fault;
+use tokio::time::Instant;
+
+use crate::{guard::Guard, trouble::End};
 
 /// How the waits between attempts grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -71,7 +74,7 @@ impl RetryOptions {
     }
 
     /// The waits before each further attempt of one batch.
-    pub(crate) fn delays(&self) -> Delays {
+    fn delays(&self) -> Delays {
         let times = self.max_retries as usize;
         let longest = self.max_delay;
         let delays: Delays = match self.strategy {
@@ -107,7 +110,37 @@ impl RetryOptions {
 }
 
 /// Waits, one before each further attempt.
-pub(crate) type Delays = Box<dyn Iterator<Item = Duration> + Send>;
+type Delays = Box<dyn Iterator<Item = Duration> + Send>;
+
+/// The attempts at one thing, of which the first is being made.
+pub(crate) struct Attempts {
+    /// From 1.
+    pub(crate) count: u32,
+    started: Instant,
+    delays: Delays,
+}
+
+impl Attempts {
+    pub(crate) fn new(retries: &RetryOptions) -> Self {
+        Self { count: 1, started: Instant::now(), delays: retries.delays() }
+    }
+
+    /// Waits before a further attempt; or says why there is none.
+    pub(crate) async fn again(&mut self, guard: &mut Guard) -> Result<(), End> {
+        let delay = self.delay()?;
+        guard.wait(delay).await?;
+        self.count += 1;
+        Ok(())
+    }
+
+    /// How long to wait before a further attempt; or why there is none.
+    pub(crate) fn delay(&mut self) -> Result<Duration, End> {
+        self.delays.next().ok_or_else(|| match self.count {
+            1 => End::Final,
+            _ => End::Exhausted { over: self.started.elapsed() },
+        })
+    }
+}
 
 /// How many further attempts there were, by what had gone wrong before each.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -9,20 +9,22 @@
 use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use sql_batcher_adapters::{AdapterError, CopyPart, Effects, Fault, Problem, Scope};
+use sql_batcher_adapters::{CopyPart, Effects, Scope};
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, debug, field, info, info_span};
 
 use crate::{
     batch::Batch,
-    guard::Waited,
     input::Sources,
-    ledger::{Fate, Part, Row},
+    ledger::{Fate, Part},
+    metrics::UnderWay,
     narrow::{Narrowed, narrow},
     progress::{Cause, Interruption, Outcome},
-    retry::{Delays, RetryCounts},
-    send::{Piece, Refusal},
+    retry::{Attempts, RetryCounts},
+    send::{Piece, Rows},
     session_memory::is_whole_transaction,
     slot::Slot,
+    trouble::{End, Failed, Trouble},
 };
 
 /// A batch on its way.
@@ -30,9 +32,11 @@ pub(crate) struct Flight {
     pub(crate) batch: Batch,
     /// What of it is to be sent, and what is known already.
     pub(crate) parts: Vec<Part>,
-    /// The ledger's row that is to be written with it and stands for earlier batches, too.
-    pub(crate) span: Option<Row>,
+    /// The ledger's rows that are to be written with it.
+    pub(crate) rows: Rows,
     pub(crate) sources: Arc<Sources>,
+    /// Counts it as long as it is under way; none where nothing is sent.
+    pub(crate) _under_way: Option<UnderWay>,
 }
 
 /// A batch that has ended, one way or the other.
@@ -54,44 +58,6 @@ pub(crate) struct Landed {
 pub(crate) struct Tries {
     pub(crate) attempts: u32,
     pub(crate) retries: RetryCounts,
-}
-
-/// A piece that was not applied, or not known to be.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) trouble: Box<Trouble>,
-    pub(crate) attempts: u32,
-    pub(crate) end: End,
-}
-
-/// Why there was no further attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Another would be of no use, or apply something twice.
-    Final,
-    /// All that were permitted were made.
-    Exhausted { over: Duration },
-    /// Another would have been beyond the deadline of the run.
-    TooLate,
-    /// Another might have been of use, but this is in its way.
-    Prevented(&'static str),
-    /// It is bad in itself, and yet cannot be left out.
-    Kept(&'static str),
-    /// As many as may be were left out before it.
-    TooMany(u64),
-    /// The run was stopped before the next.
-    Stopped,
-}
-
-/// Why an attempt failed.
-#[derive(Debug)]
-pub(crate) enum Trouble {
-    /// There was no connection to send it on.
-    Unreachable(AdapterError),
-    /// It was sent.
-    Refused(Refusal),
-    /// What is left out could not be written down.
-    Unwritten(std::io::Error),
 }
 
 /// What is to be done with statements of a batch.
@@ -122,6 +88,10 @@ pub(crate) async fn run(mut slot: Slot, flight: Flight) -> Landed {
     let failed = work.parts().await.err();
     let Work { outcome, tries, around, .. } = work;
     let elapsed = started.elapsed();
+    match &failed {
+        None => info!(rows = outcome.rows, attempts = tries.attempts, ?elapsed, "batch ended"),
+        Some(failed) => note(&failed.trouble),
+    }
     Landed { slot, batch: flight.batch, outcome, failed, elapsed, tries, around }
 }
 
@@ -224,37 +194,28 @@ impl Work<'_> {
 
     /// Sends a piece as often as may be and is needed.
     async fn send(&mut self, range: Range<usize>) -> Result<Effects, Failed> {
-        let started = Instant::now();
-        let piece = Piece {
-            batch: &self.flight.batch,
-            range,
-            span: self.flight.span,
-            spans_run: self.slot.spans_run,
-        };
-        let mut delays = self.slot.retries.delays();
-        let mut attempts = 0;
-        let trouble = loop {
-            attempts += 1;
+        let piece = Piece::new(&self.flight.batch, range, self.flight.rows);
+        let mut attempts = Attempts::new(&self.slot.retries);
+        loop {
             self.tries.attempts += 1;
-            let trouble = match attempt(self.slot, &piece).await {
+            let trouble = match attempt(self.slot, &piece, attempts.count).await {
                 Ok(effects) => {
-                    self.around += u32::from(self.slot.ledger.is_some() && piece.is_around());
+                    self.around += u32::from(piece.is_around());
                     return Ok(effects);
                 }
                 Err(trouble) => trouble,
             };
-            match next(self.slot, &piece, &trouble, &mut delays).await {
-                None => self.tries.retries.count(trouble.fault()),
-                Some(end) => break (trouble, end),
+            match again(self.slot, &piece, &trouble, &mut attempts).await {
+                Ok(()) => {
+                    self.tries.retries.count(trouble.fault());
+                    self.slot.instruments.retry(trouble.error_type());
+                }
+                Err(end) => {
+                    let trouble = Box::new(trouble);
+                    return Err(Failed { trouble, attempts: attempts.count, end });
+                }
             }
-        };
-        let (trouble, end) = trouble;
-        let end = match end {
-            End::Exhausted { .. } if attempts == 1 => End::Final,
-            End::Exhausted { .. } => End::Exhausted { over: started.elapsed() },
-            end => end,
-        };
-        Err(Failed { trouble: Box::new(trouble), attempts, end })
+        }
     }
 }
 
@@ -264,9 +225,43 @@ fn clamp(index: usize) -> u32 {
 
 /// One attempt. A connection that is of no further use is let go; what cannot be known is looked
 /// up, if there is a ledger.
-async fn attempt(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble> {
+async fn attempt(slot: &mut Slot, piece: &Piece<'_>, number: u32) -> Result<Effects, Trouble> {
+    let span = info_span!(
+        "attempt",
+        otel.kind = "client",
+        db.system.name = slot.instruments.system(),
+        sql_batcher.attempt = number,
+        sql_batcher.statements = piece.range.len(),
+        error.r#type = field::Empty,
+        db.response.status_code = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    let started = Instant::now();
+    let result = try_once(slot, piece).instrument(span.clone()).await;
+    let error = result.as_ref().err();
+    slot.instruments.attempt(started.elapsed(), error.map(Trouble::error_type));
+    if let Some(trouble) = error {
+        span.in_scope(|| note(trouble));
+    }
+    result
+}
+
+/// Writes down what went wrong in the span of the moment: never the database's own words, which may
+/// have values in them.
+fn note(trouble: &Trouble) {
+    let (error_type, code) = (trouble.error_type(), trouble.code());
+    let span = Span::current();
+    span.record("error.type", error_type);
+    span.record("otel.status_code", "ERROR");
+    if let Some(code) = code {
+        span.record("db.response.status_code", code);
+    }
+    debug!(error.r#type = error_type, db.response.status_code = code, "failed");
+}
+
+async fn try_once(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble> {
     let execution = AssertUnwindSafe(slot.execute(piece));
-    let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(panicked()));
+    let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(Trouble::panicked()));
     let result = match result {
         Err(trouble) => {
             if trouble.breaks_connection() {
@@ -283,38 +278,21 @@ async fn attempt(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble>
 }
 
 /// Waits for the next attempt; or says why there is none.
-async fn next(
+async fn again(
     slot: &mut Slot,
     piece: &Piece<'_>,
     trouble: &Trouble,
-    delays: &mut Delays,
-) -> Option<End> {
-    let batch = piece.batch;
+    attempts: &mut Attempts,
+) -> Result<(), End> {
     if !trouble.may_pass() || slot.retries.max_retries == 0 {
-        return Some(End::Final);
+        return Err(End::Final);
     }
-    if let Err(why) = stands_alone(slot, batch, trouble) {
-        return Some(End::Prevented(why));
-    }
-    if slot.connection.is_none()
-        && let Some(lacks) = slot.lacks_for(batch)
-    {
-        return Some(End::Prevented(lacks));
-    }
-    let Some(delay) = delays.next() else {
-        return Some(End::Exhausted { over: Duration::ZERO });
-    };
+    stands_alone(slot, piece.batch, trouble).map_err(End::Prevented)?;
     // Locks are not held while waiting.
-    slot.roll_back(batch).await;
-    if slot.connection.is_none()
-        && let Some(lacks) = slot.lacks_for(batch)
-    {
-        return Some(End::Prevented(lacks));
-    }
-    match slot.guard.wait(delay).await {
-        Waited::Enough => None,
-        Waited::TooLate => Some(End::TooLate),
-        Waited::Stopped => Some(End::Stopped),
+    slot.roll_back(piece.batch.scope).await;
+    match slot.lacks_for(piece) {
+        Some(lacks) => Err(End::Prevented(lacks)),
+        None => attempts.again(&mut slot.guard).await,
     }
 }
 
@@ -343,70 +321,4 @@ fn stands_alone(slot: &Slot, batch: &Batch, trouble: &Trouble) -> Result<(), &'s
         Scope::Scripted if trouble.is_of_commit(batch) => Err("its commit may have been done"),
         Scope::Scripted => Ok(()),
     }
-}
-
-impl Trouble {
-    /// What the component is told: why, how many statements stay applied all the same, and which
-    /// is at fault.
-    fn interruption(&self) -> (Cause, u32, Option<u32>) {
-        let Self::Refused(Refusal { problem, .. }) = self else {
-            let cause = match self {
-                Self::Unwritten(_) => Cause::Failed,
-                _ => Cause::Cancelled,
-            };
-            return (cause, 0, None);
-        };
-        let Problem { kept, statement, .. } = *problem;
-        if problem.outcome_unknown {
-            return (Cause::Unknown, 0, statement);
-        }
-        match problem.fault == Fault::Cancelled && kept == 0 {
-            true => (Cause::Cancelled, 0, statement),
-            false => (Cause::Failed, kept, statement),
-        }
-    }
-
-    fn fault(&self) -> Fault {
-        match self {
-            Self::Unreachable(error) => error.fault,
-            Self::Refused(Refusal { problem, .. }) => problem.fault,
-            Self::Unwritten(_) => Fault::Resources,
-        }
-    }
-
-    /// Whether nothing is applied, and another attempt may succeed.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Unreachable(error) => error.transient,
-            Self::Refused(Refusal { problem, .. }) => {
-                problem.transient && !problem.outcome_unknown && problem.kept == 0
-            }
-            Self::Unwritten(_) => false,
-        }
-    }
-
-    /// Whether the script's own commit failed, not for a collision, which takes it back, and it is
-    /// not known otherwise that it was not done.
-    fn is_of_commit(&self, batch: &Batch) -> bool {
-        let Self::Refused(Refusal { problem, is_certain: false, .. }) = self else { return false };
-        let last = batch.statements().checked_sub(1);
-        problem.fault != Fault::Conflict
-            && problem.statement.is_none_or(|statement| Some(statement as usize) == last)
-    }
-
-    fn breaks_connection(&self) -> bool {
-        match self {
-            Self::Unreachable(_) => true,
-            Self::Refused(Refusal { problem, .. }) => {
-                problem.outcome_unknown
-                    || matches!(problem.fault, Fault::Connection | Fault::Timeout)
-            }
-            Self::Unwritten(_) => false,
-        }
-    }
-}
-
-fn panicked() -> Trouble {
-    let problem = Problem::new(Fault::Connection, "the adapter panicked");
-    Trouble::Refused(Problem { outcome_unknown: true, ..problem }.into())
 }

@@ -186,6 +186,8 @@ struct Guest {
     /// How long hooks have taken in this call: it is not the component's time.
     hook_time: Duration,
     memory_bytes: u64,
+    /// Of its memory, as it is now.
+    used_bytes: u64,
     commands_passed_over: u64,
     /// What the component or the host's limits were broken by, in words.
     violation: Option<String>,
@@ -211,6 +213,7 @@ impl Session {
             batches: VecDeque::new(),
             checks: Checks::new(settings.clone(), hooks.count()),
             memory_bytes: settings.memory_bytes(hooks.count() > 0),
+            used_bytes: 0,
             hooks,
             sources: Sources::default(),
             hook_time: Duration::ZERO,
@@ -323,11 +326,22 @@ impl Session {
         self.live.as_ref().map_or(0, |live| live.store.data().commands_passed_over)
     }
 
+    /// Bytes of the component's memory.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.live.as_ref().map_or(0, |live| live.store.data().used_bytes)
+    }
+
     /// What follows byte `start` of all input belongs to this input.
     pub(crate) fn name_input(&mut self, start: u64, name: Option<Arc<str>>) {
         if let Some(live) = &mut self.live {
             live.store.data_mut().sources.begin(start, name);
         }
+    }
+
+    /// How long hooks took since this was asked last.
+    pub(crate) fn take_hook_time(&mut self) -> Duration {
+        let live = self.live.as_mut();
+        live.map_or(Duration::ZERO, |live| live.store.data_mut().hooks.take_spent())
     }
 
     /// What there is to tell of the hooks, where that has changed.
@@ -427,6 +441,7 @@ impl ResourceLimiter for Guest {
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
         if desired as u64 <= self.memory_bytes {
+            self.used_bytes = desired as u64;
             return Ok(true);
         }
         let limit = self.memory_bytes;

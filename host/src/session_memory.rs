@@ -7,6 +7,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memchr2_iter;
 use sql_batcher_adapters::{Dialect, Request, Scope};
 
 use crate::batch::{Batch, StatementKind};
@@ -34,6 +35,18 @@ pub(crate) struct SessionMemory {
     relock: Option<Vec<u8>>,
     /// Whether a transaction of the script's own is open.
     open: bool,
+    last_id: LastId,
+}
+
+/// The id that the last statement with one has left in its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastId {
+    /// No statement may have left one.
+    None,
+    /// The session has it.
+    Kept,
+    /// It went with its session.
+    Gone,
 }
 
 impl SessionMemory {
@@ -47,6 +60,7 @@ impl SessionMemory {
             locked: false,
             relock: None,
             open: false,
+            last_id: LastId::None,
         }
     }
 
@@ -68,6 +82,9 @@ impl SessionMemory {
     pub(crate) fn learn(&mut self, batch: &Batch, statements: Range<usize>) {
         for index in statements.clone() {
             let Some(kind) = batch.kinds.get(index) else { break };
+            if may_leave_id(*kind) {
+                self.last_id = LastId::Kept;
+            }
             if !matches!(
                 kind,
                 StatementKind::Insert | StatementKind::Update | StatementKind::Delete
@@ -87,10 +104,18 @@ impl SessionMemory {
     /// Takes note of statements that an earlier process had applied, in a session that is gone.
     pub(crate) fn recall(&mut self, batch: &Batch, statements: Range<usize>) {
         self.learn(batch, statements.clone());
+        self.lose_session();
         let is_lock = |index: &usize| batch.kinds.get(*index) == Some(&StatementKind::Lock);
         for text in statements.filter(is_lock).filter_map(|index| batch.range(index)) {
             let text = batch.body.get(text).unwrap_or_default();
             self.relock = self.locked.then(|| text.to_vec());
+        }
+    }
+
+    /// A session is gone.
+    pub(crate) fn lose_session(&mut self) {
+        if self.last_id == LastId::Kept {
+            self.last_id = LastId::Gone;
         }
     }
 
@@ -161,19 +186,20 @@ impl SessionMemory {
         self.lacks.get_or_insert(what);
     }
 
-    /// What a new session would lack for this batch and cannot be given, if there is anything.
-    pub(crate) fn lacks_for(&self, batch: &Batch) -> Option<&'static str> {
+    /// What a new session would lack and cannot be given, if there is anything.
+    pub(crate) fn lacks(&self) -> Option<&'static str> {
         if self.open {
             return Some("the open transaction");
         }
         if self.locked && self.relock.is_none() {
             return Some("table locks");
         }
-        let asks_for_last = || {
-            ["last_insert_id", "last_insert_rowid"].iter().any(|word| contains(&batch.body, word))
-        };
-        let has_last = matches!(self.dialect, Dialect::MySql | Dialect::Sqlite);
-        self.lacks.or_else(|| (has_last && asks_for_last()).then_some("the last inserted id"))
+        self.lacks
+    }
+
+    /// Whether statements of a batch, by index, ask for an id that went with its session.
+    pub(crate) fn lacks_last_id(&self, batch: &Batch, statements: Range<usize>) -> bool {
+        self.last_id == LastId::Gone && asks_for_last_id(self.dialect, batch, statements).is_some()
     }
 
     /// How many statements made the session what it is.
@@ -237,6 +263,32 @@ fn ends_transaction(batch: &Batch) -> bool {
     ends && starts(text, &["COMMIT", "END", "ROLLBACK", "ABORT"]) && !contains(text, "chain")
 }
 
+/// The first statement of a batch, by index, that asks for the id that the last one has left in its
+/// session, as far as its words say.
+pub(crate) fn asks_for_last_id(
+    dialect: Dialect,
+    batch: &Batch,
+    mut statements: Range<usize>,
+) -> Option<usize> {
+    let words: &[&str] = match dialect {
+        Dialect::MySql => &["last_insert_id"],
+        Dialect::Sqlite => &["last_insert_rowid"],
+        Dialect::PostgreSql => &["lastval", "currval"],
+        _ => &[],
+    };
+    let asks = |text: &[u8]| words.iter().any(|word| contains(text, word));
+    if !asks(&batch.body) {
+        return None;
+    }
+    statements.find(|&index| batch.statement(index).is_some_and(asks))
+}
+
+/// Whether a statement may leave an id in its session: of a row, or of a sequence.
+fn may_leave_id(kind: StatementKind) -> bool {
+    use StatementKind::{Call, Copy, Insert, Merge, Other, Replace, Select, Update};
+    matches!(kind, Call | Copy | Insert | Merge | Other | Replace | Select | Update)
+}
+
 /// Whether a statement creates something that goes with the session.
 fn is_temporary(text: &[u8]) -> bool {
     let words = text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
@@ -254,9 +306,13 @@ fn starts(text: &[u8], words: &[&str]) -> bool {
     })
 }
 
-/// Whether a text has a word somewhere, in any case.
+/// Whether a text has a word somewhere, in any case; the word is in lower case.
 fn contains(text: &[u8], word: &str) -> bool {
-    text.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    let Some(&first) = word.as_bytes().first() else { return true };
+    memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
+        let found = text.get(at..at + word.len());
+        found.is_some_and(|found| found.eq_ignore_ascii_case(word.as_bytes()))
+    })
 }
 
 #[cfg(test)]
@@ -277,10 +333,6 @@ mod tests {
         memory
     }
 
-    fn lacks(memory: &SessionMemory) -> Option<&'static str> {
-        memory.lacks_for(&batch(&["INSERT 1"]))
-    }
-
     #[test]
     fn settings_are_kept_in_their_order() {
         let mut memory = SessionMemory::new(Dialect::PostgreSql);
@@ -296,7 +348,7 @@ mod tests {
         let expected = "SET search_path = a;\nSELECT pg_catalog.set_config('c', '', false);\n";
         assert_eq!(request.body, expected.as_bytes());
         assert_eq!((request.ends, request.scope), (&[21, 67][..], Scope::Bare));
-        assert_eq!(lacks(&memory), None);
+        assert_eq!(memory.lacks(), None);
         let rest = memory.replay(1).unwrap();
         assert_eq!((rest.body.len(), &rest.ends[..]), (46, &[46][..]));
         assert!(memory.replay(2).is_none());
@@ -315,7 +367,7 @@ mod tests {
             let mut memory = SessionMemory::new(dialect);
             memory.learn(&batch, 0..3);
             assert_eq!(memory.replay(0).is_some(), kept, "{text} {dialect:?}");
-            assert_eq!(lacks(&memory), None);
+            assert_eq!(memory.lacks(), None);
         }
     }
 
@@ -323,11 +375,11 @@ mod tests {
     fn a_lock_of_an_earlier_process_is_taken_again_by_one_session() {
         let mut memory = SessionMemory::new(Dialect::MySql);
         memory.recall(&of(StatementKind::Lock, "LOCK TABLES t WRITE", Scope::Bare), 0..1);
-        assert_eq!(lacks(&memory), None);
+        assert_eq!(memory.lacks(), None);
         assert_eq!(memory.take_lock().unwrap(), b"LOCK TABLES t WRITE;\n");
-        assert_eq!(lacks(&memory), Some("table locks"));
+        assert_eq!(memory.lacks(), Some("table locks"));
         memory.recall(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare), 0..1);
-        assert_eq!((lacks(&memory), memory.take_lock()), (None, None));
+        assert_eq!((memory.lacks(), memory.take_lock()), (None, None));
     }
 
     #[test]
@@ -345,20 +397,45 @@ mod tests {
             (Dialect::PostgreSql, Set, "SET a = 1", Scope::Scripted, "the open"),
         ] {
             let memory = after(dialect, kind, text, scope);
-            let said = lacks(&memory).unwrap_or_default();
+            let said = memory.lacks().unwrap_or_default();
             assert!(said.starts_with(lacked), "{text}: {said:?}");
         }
         let mut locks = after(Dialect::MySql, StatementKind::Lock, "LOCK TABLES t", Scope::Bare);
         locks.learn(&of(StatementKind::Lock, "UNLOCK TABLES", Scope::Bare), 0..1);
-        assert_eq!(lacks(&locks), None);
+        assert_eq!(locks.lacks(), None);
     }
 
     #[test]
-    fn a_batch_that_asks_for_the_last_id_needs_its_session() {
-        let memory = SessionMemory::new(Dialect::MySql);
-        let asks = batch(&["INSERT INTO u VALUES (last_insert_ID())"]);
-        assert_eq!(memory.lacks_for(&asks), Some("the last inserted id"));
-        assert_eq!(SessionMemory::new(Dialect::PostgreSql).lacks_for(&asks), None);
+    fn the_last_id_is_lacked_once_its_session_is_gone() {
+        let asks = batch(&["INSERT 1", "INSERT INTO u VALUES (last_insert_ID())"]);
+        let mut memory = SessionMemory::new(Dialect::MySql);
+        let lacks = |memory: &SessionMemory| {
+            (memory.lacks_last_id(&asks, 0..2), memory.lacks_last_id(&asks, 0..1))
+        };
+        memory.lose_session();
+        assert_eq!(lacks(&memory), (false, false), "there was none");
+        memory.learn(&of(StatementKind::Insert, "INSERT 1", Scope::Atomic), 0..1);
+        assert_eq!(lacks(&memory), (false, false), "it is kept");
+        memory.lose_session();
+        assert_eq!(lacks(&memory), (true, false));
+        memory.learn(&of(StatementKind::Insert, "INSERT 1", Scope::Atomic), 0..1);
+        assert_eq!(lacks(&memory), (false, false), "there is another");
+        memory.recall(&of(StatementKind::Insert, "INSERT 1", Scope::Atomic), 0..1);
+        assert_eq!(lacks(&memory), (true, false), "it was of an earlier process");
+    }
+
+    #[test]
+    fn each_database_has_its_own_words_for_the_last_id() {
+        for (dialect, text, asks) in [
+            (Dialect::MySql, "SELECT LAST_INSERT_ID()", true),
+            (Dialect::Sqlite, "SELECT last_insert_rowid()", true),
+            (Dialect::PostgreSql, "SELECT currval('s')", true),
+            (Dialect::PostgreSql, "SELECT last_insert_id()", false),
+            (Dialect::Generic, "SELECT last_insert_id()", false),
+        ] {
+            let found = asks_for_last_id(dialect, &batch(&["SELECT 1", text]), 0..2);
+            assert_eq!(found, asks.then_some(1), "{text}");
+        }
     }
 
     #[test]
@@ -366,7 +443,7 @@ mod tests {
         for (length, kept) in [(MAX_BYTES - 2, true), (MAX_BYTES - 1, false)] {
             let text = format!("SET {}", "x".repeat(length - 4));
             let memory = after(Dialect::PostgreSql, StatementKind::Set, &text, Scope::Atomic);
-            assert_eq!((memory.replay(0).is_some(), lacks(&memory).is_none()), (kept, kept));
+            assert_eq!((memory.replay(0).is_some(), memory.lacks().is_none()), (kept, kept));
         }
     }
 

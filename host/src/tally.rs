@@ -6,8 +6,8 @@ use std::{fmt, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
-    Position, Report, account::Account, histogram::Histogram, hooks::Told, report::Failure,
-    retry::RetryCounts,
+    Position, Report, account::Account, histogram::Histogram, hooks::Told, metrics::Instruments,
+    report::Failure, retry::RetryCounts,
 };
 
 /// How often an observer is told at most.
@@ -43,6 +43,10 @@ pub(crate) struct Tally {
     pub(crate) database: String,
     pub(crate) notes: Vec<String>,
     pub(crate) account: Account,
+    /// Statements of the batches under way.
+    pub(crate) under_way: u64,
+    /// What of the account the instruments were told.
+    counted: Account,
     pub(crate) times: Histogram,
     /// How often batches were tried.
     pub(crate) attempts: u64,
@@ -68,6 +72,8 @@ impl Tally {
             database,
             notes,
             account: Account::default(),
+            under_way: 0,
+            counted: Account::default(),
             times: Histogram::default(),
             attempts: 0,
             retries: RetryCounts::default(),
@@ -80,6 +86,19 @@ impl Tally {
             hooks: Vec::new(),
             started: Instant::now(),
         }
+    }
+
+    /// Statements that were found and have not been handed to the database.
+    pub(crate) fn not_sent(&self) -> u64 {
+        let sent = self.account.decided() + self.account.skipped + self.under_way;
+        self.account.statements.saturating_sub(sent)
+    }
+
+    /// Tells the instruments what is new. Statements of a transaction that is open have no fate yet.
+    pub(crate) fn count(&mut self, instruments: &Instruments, fates_decided: bool) {
+        let bytes = self.account.bytes.saturating_sub(self.before.bytes);
+        let account = Account { bytes, ..self.account };
+        instruments.count(&mut self.counted, &account, fates_decided);
     }
 
     pub(crate) fn report(&self, failure: Option<Failure>) -> Report {

@@ -24,6 +24,7 @@ fn problem(fault: adapters::Fault, message: &str) -> Problem {
     Problem {
         fault,
         message: message.into(),
+        quoted: None,
         code: Some("23505".into()),
         statement: None,
         offset: None,
@@ -129,7 +130,7 @@ async fn flush_waits_until_everything_is_applied() {
     batcher.add("INSERT 1").await.unwrap();
     batcher.flush().await.unwrap();
     assert_eq!(applied(&database), ["INSERT 1"]);
-    assert_eq!(batcher.report().applied, 1);
+    assert_eq!(batcher.stats().applied, 1);
     batcher.flush().await.unwrap();
     batcher.finish().await.unwrap();
     assert_eq!(database.requests(), 1);
@@ -552,4 +553,77 @@ async fn an_aborted_run_takes_back_what_a_cancelled_one_waits_for() {
     assert_eq!((report.unknown, report.not_reached), (0, report.statements), "{report:?}");
     assert!(database.applied().is_empty());
     assert!(database.log().contains(&Event::Cancelled { session: 0 }));
+}
+
+#[tokio::test]
+async fn values_are_shown_only_where_that_is_wanted() {
+    for (show, said) in
+        [(false, "1:1: statement 1: near '…'"), (true, "1:1: statement 1: near 's'")]
+    {
+        let database = Scripted::new();
+        let quoted = Some("'s'".to_owned());
+        let refused = problem(adapters::Fault::Statement, "near 's'");
+        let source = Some("from the driver: near 's'".into());
+        let code = None;
+        database.answer(Answer::Fails(Problem { quoted, source, code, ..refused }));
+        let mut batcher = small(&database).show_values(show).build().await.unwrap();
+        batcher.push_str("INSERT 's'").await.unwrap();
+        let error = batcher.finish().await.unwrap_err();
+        assert_eq!(error.to_string(), said);
+        assert_eq!(std::error::Error::source(&error).is_some(), show);
+        assert_eq!(report_of(&error).failure.as_ref().unwrap().message, said);
+    }
+}
+
+#[tokio::test]
+async fn a_first_batch_may_ask_for_the_last_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("a.db").display());
+    let database = adapters::Sqlite::connect(&url).await.unwrap();
+    let mut batcher = Batcher::builder(database).build().await.unwrap();
+    let script = "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a INTEGER);
+        INSERT INTO a VALUES (5); INSERT INTO b VALUES (last_insert_rowid());";
+    batcher.push_str(script).await.unwrap();
+    assert_eq!(batcher.finish().await.unwrap().applied, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_session_is_lacked_only_where_its_last_id_is_asked_for() {
+    let lost = || {
+        let lost = problem(adapters::Fault::Connection, "the connection was lost");
+        Answer::Fails(Problem { transient: true, ..lost })
+    };
+    let applies = || Answer::Applies(Effects::default());
+    for (then, message) in [
+        ("INSERT 2;", None),
+        (
+            "INSERT last_insert_id();",
+            Some("the connection was lost; not tried again: the last inserted id"),
+        ),
+    ] {
+        let database = Scripted::new().with(|can| can.dialect = Dialect::MySql);
+        database.answer(applies()).answer(lost());
+        let mut batcher = small(&database).build().await.unwrap();
+        batcher.push_str("INSERT 1;").await.unwrap();
+        batcher.flush().await.unwrap();
+        batcher.push_str(then).await.unwrap();
+        let ended = batcher.finish().await;
+        let said = ended.as_ref().err().map(|error| error.message().to_owned());
+        assert_eq!(said.is_some(), message.is_some(), "{said:?}");
+        assert!(said.unwrap_or_default().ends_with(message.unwrap_or_default()));
+    }
+}
+
+#[tokio::test]
+async fn the_last_id_is_refused_with_several_batches_in_flight() {
+    let database = Scripted::new().with(|can| can.dialect = Dialect::MySql);
+    let mut batcher = small(&database).in_flight(2).build().await.unwrap();
+    batcher.push_str("INSERT 1;\n INSERT LAST_INSERT_ID();").await.unwrap();
+    let error = batcher.finish().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidOptions);
+    assert_eq!(
+        error.to_string(),
+        "2:2: statement 2: the last inserted id is not certain with more than one batch in flight"
+    );
+    assert_eq!((report_of(&error).not_reached, database.requests()), (2, 0));
 }

@@ -2,6 +2,7 @@
 //! its exit code. Databases are SQLite files in a folder of the test's own.
 
 mod program;
+mod watching;
 
 use std::{fs, io::Read as _, process::Stdio};
 

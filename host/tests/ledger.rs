@@ -140,6 +140,20 @@ async fn the_settings_of_the_session_are_made_again_before_the_rest() {
 }
 
 #[tokio::test]
+async fn the_last_id_of_an_earlier_process_is_lacked_by_a_new_session() {
+    let folder = tempfile::tempdir().unwrap();
+    let begin = format!("{TABLE}INSERT INTO t VALUES (1);\n");
+    run(on(folder.path()).await.ledger(ledger()), &begin).await.unwrap();
+    let asks = format!("{begin}INSERT INTO t VALUES (last_insert_rowid());\n");
+    let error = run(on(folder.path()).await.ledger(resume()), &asks).await.unwrap_err();
+    assert_eq!(
+        error.message(),
+        "batch 1, from 1:1: the session of the earlier process is gone, and a new one would lack \
+         the last inserted id"
+    );
+}
+
+#[tokio::test]
 async fn a_table_of_another_name_is_made_and_used() {
     let folder = tempfile::tempdir().unwrap();
     let named = LedgerOptions { table: "main.progress".into(), ..ledger() };
@@ -182,12 +196,10 @@ fn unknown() -> Problem {
     Problem { outcome_unknown: true, transient: true, ..lost }
 }
 
-/// A database that answers so to the first batch, behind what opens the ledger.
+/// A database that answers so to the first batch, behind the row that begins the run.
 fn scripted(answer: Answer) -> Scripted {
     let database = Scripted::new();
-    for _ in 0..2 {
-        database.answer(Answer::Applies(sql_batcher::adapters::Effects::default()));
-    }
+    database.answer(Answer::Applies(sql_batcher::adapters::Effects::default()));
     database.answer(answer);
     database
 }
@@ -249,8 +261,8 @@ async fn a_statement_that_no_transaction_protects_is_asked_about() {
     for (in_doubt, times) in [(InDoubt::Stop, 1), (InDoubt::Skip, 1), (InDoubt::Repeat, 2)] {
         let database = Scripted::new();
         let script = "INSERT 1; VACUUM; INSERT 2;";
-        // Table, header, first batch, what is written before the statement, the statement.
-        for _ in 0..4 {
+        // The run's row, first batch, what is written before the statement, the statement.
+        for _ in 0..3 {
             database.answer(Answer::Applies(sql_batcher::adapters::Effects::default()));
         }
         database.answer(Answer::AppliesButFails(unknown()));

@@ -47,6 +47,7 @@ pub async fn conformance(adapter: &dyn Adapter, sql: &Sql) {
         spans_requests_with_a_scripts_transaction(adapter, sql).await;
         spans_requests_with_a_transaction_of_its_own(adapter, sql).await;
         takes_back_what_is_open_when_a_session_ends(adapter, sql).await;
+        own::lets_sessions_write_at_once(adapter, sql).await;
     }
     keeps_what_came_before_where_it_is_bare(adapter, sql).await;
     hands_on_no_settings(adapter, sql).await;

@@ -1,8 +1,11 @@
 //! What the tests across crates share.
 
+pub mod collector;
 pub mod conformance;
+pub mod direct;
 pub mod dumps;
 pub mod hooks;
+pub mod http;
 pub mod own_server;
 pub mod proxy;
 pub mod recorder;

@@ -5,11 +5,12 @@
 
 use std::process::ExitCode;
 
-use crate::announce;
+use xtask::announce;
+use xtask::error::Result;
+use xtask::process;
+use xtask::servers::Servers;
+
 use crate::arguments::CargoOptions;
-use crate::error::Result;
-use crate::process;
-use crate::servers::Servers;
 use crate::test;
 use crate::toolchain;
 use crate::workspace::Workspace;

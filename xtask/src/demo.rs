@@ -3,9 +3,10 @@
 use std::fs::{self, File};
 use std::process::Command;
 
-use crate::announce;
-use crate::error::{Error, Result};
-use crate::process;
+use xtask::announce;
+use xtask::error::{Error, Result};
+use xtask::process;
+
 use crate::toolchain;
 use crate::workspace::Workspace;
 

@@ -4,23 +4,25 @@ use std::fmt;
 use std::io;
 
 /// The result of a part of a task.
-pub(crate) type Result<T> = std::result::Result<T, Error>;
+pub type Result<T> = std::result::Result<T, Error>;
 
 /// Why a task cannot go on.
 #[derive(Debug)]
-pub(crate) struct Error {
+pub struct Error {
     message: String,
     source: Option<io::Error>,
 }
 
 impl Error {
     /// An error that needs no more words than these.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), source: None }
     }
 
     /// What could not be done, and what the operating system says about it.
-    pub(crate) fn io(message: impl Into<String>, source: io::Error) -> Self {
+    #[must_use]
+    pub fn io(message: impl Into<String>, source: io::Error) -> Self {
         Self { message: message.into(), source: Some(source) }
     }
 }

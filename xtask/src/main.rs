@@ -6,9 +6,6 @@
 mod arguments;
 mod bench;
 mod demo;
-mod error;
-mod process;
-mod servers;
 mod test;
 mod toolchain;
 mod workspace;
@@ -16,9 +13,10 @@ mod workspace;
 use std::env;
 use std::process::ExitCode;
 
+use xtask::error::Error;
+use xtask::servers::{self, Servers};
+
 use arguments::{Task, USAGE};
-use error::Error;
-use servers::Servers;
 use workspace::Workspace;
 
 /// The exit code for a command line that makes no sense, as in sql-batcher itself.
@@ -53,9 +51,4 @@ fn perform(task: Task) -> Result<ExitCode, Error> {
         Task::Bench(options) => bench::run(&Workspace::find()?, &options),
         Task::Servers => servers::offer(Servers::start()?).map(|()| ExitCode::SUCCESS),
     }
-}
-
-/// Says, for a person who waits, what happens next.
-fn announce(what: &str) {
-    eprintln!("==> {what}");
 }

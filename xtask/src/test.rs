@@ -9,11 +9,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, ExitStatus};
 
-use crate::announce;
+use xtask::announce;
+use xtask::error::{Error, Result};
+use xtask::process;
+use xtask::servers::Servers;
+
 use crate::arguments::CargoOptions;
-use crate::error::{Error, Result};
-use crate::process;
-use crate::servers::Servers;
 use crate::toolchain;
 use crate::workspace::Workspace;
 
@@ -64,8 +65,8 @@ pub(crate) fn point_to_servers(command: &mut Command, servers: Option<&Servers>)
         Some(servers) => command.env_remove(SKIP_SERVERS).envs(servers.variables()),
         None => command
             .env(SKIP_SERVERS, "1")
-            .env_remove(crate::servers::POSTGRES_URL)
-            .env_remove(crate::servers::MYSQL_URL),
+            .env_remove(xtask::servers::POSTGRES_URL)
+            .env_remove(xtask::servers::MYSQL_URL),
     };
 }
 

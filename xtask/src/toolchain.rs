@@ -4,9 +4,9 @@ use std::env;
 use std::path::Path;
 use std::process::Command;
 
-use crate::announce;
-use crate::error::{Error, Result};
-use crate::process;
+use xtask::announce;
+use xtask::error::{Error, Result};
+use xtask::process;
 
 /// The target of the component.
 const TARGET: &str = "wasm32-unknown-unknown";

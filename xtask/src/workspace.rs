@@ -4,9 +4,10 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::announce;
-use crate::error::{Error, Result};
-use crate::process;
+use xtask::announce;
+use xtask::error::{Error, Result};
+use xtask::process;
+
 use crate::toolchain;
 
 /// The workspace that this xtask belongs to.

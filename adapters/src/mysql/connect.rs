@@ -9,7 +9,7 @@ use sqlx::{
 
 use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, server_url, unsupported},
+    connect::{Target, scheme, server_url, unreadable, unsupported},
     pool::within,
     query::{POLL_EVERY, limit_ms},
 };
@@ -53,13 +53,7 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
         other => return Err(unsupported(other)),
     }
     let url = server_url(url, KNOWN)?;
-    let options = Options::from_url(&url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
-    })?;
+    let options = Options::from_url(&url).map_err(unreadable)?;
     let asks = |names: &[&str]| url.query_pairs().any(|(key, _)| names.contains(&&*key));
     let names = asks(&["charset", "collation"]);
     let options = if asks(&["timezone", "time-zone"]) { options } else { options.timezone(None) };
@@ -103,6 +97,7 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: false,
         savepoints: true,
+        max_writers: None,
         copy: false,
         binary_text: true,
         cancel: true,
@@ -174,29 +169,38 @@ pub(super) struct Stop {
 #[async_trait]
 impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
-        let ask = async {
-            let mut connection = self.options.connect().await?;
-            let sql = format!("KILL QUERY {}", self.thread.id);
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await?;
-            connection.close().await
-        };
-        within(self.limit, ask)
+        self.through_another(async |connection| kill(connection, "QUERY", self.thread.id).await)
             .await
-            .map_err(|why| self.target.unavailable(why, problem::classify_connect))
     }
 
     async fn terminate(&self) -> Result<(), AdapterError> {
-        let end = async {
+        self.through_another(async |connection| {
+            kill(connection, "CONNECTION", self.thread.id).await?;
+            until_gone(connection, self.thread.id).await
+        })
+        .await
+    }
+}
+
+impl Stop {
+    /// Does something through a connection of its own, within the limit, if there can be the
+    /// session's thread still: of a server that was started anew another thread may have its
+    /// number.
+    async fn through_another(
+        &self,
+        work: impl AsyncFnOnce(&mut MySqlConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), AdapterError> {
+        let ask = async {
             let mut connection = self.options.connect().await?;
             let server = identify(&mut connection).await?;
             let is_same_host = server.host == self.thread.host;
             if is_same_host && self.thread.is_of_same_start(&server) {
-                kill(&mut connection, self.thread.id).await?;
+                work(&mut connection).await?;
             }
             connection.close().await?;
             Ok(is_same_host)
         };
-        let is_same_host = within(self.limit, end)
+        let is_same_host = within(self.limit, ask)
             .await
             .map_err(|why| self.target.unavailable(why, problem::classify_connect))?;
         if is_same_host {
@@ -218,15 +222,22 @@ impl Thread {
     }
 }
 
-/// Ends a thread, and waits until it is gone: it stays in the list until its transaction is taken
-/// back.
-async fn kill(connection: &mut MySqlConnection, thread: u64) -> Result<(), sqlx::Error> {
-    let kill = AssertSqlSafe(format!("KILL CONNECTION {thread}"));
-    if let Err(error) = connection.execute(sqlx::raw_sql(kill)).await
-        && !problem::is_unknown_thread(&error)
-    {
-        return Err(error);
+/// Stops what a thread runs (`QUERY`), or the thread (`CONNECTION`). One that has ended is none.
+async fn kill(
+    connection: &mut MySqlConnection,
+    what: &str,
+    thread: u64,
+) -> Result<(), sqlx::Error> {
+    let kill = AssertSqlSafe(format!("KILL {what} {thread}"));
+    match connection.execute(sqlx::raw_sql(kill)).await {
+        Err(error) if !problem::is_unknown_thread(&error) => Err(error),
+        _ => Ok(()),
     }
+}
+
+/// Waits until a thread that was killed is gone: it stays in the list until its transaction is
+/// taken back.
+async fn until_gone(connection: &mut MySqlConnection, thread: u64) -> Result<(), sqlx::Error> {
     let look = format!("SELECT 1 FROM information_schema.processlist WHERE id = {thread}");
     let look = || sqlx::raw_sql(AssertSqlSafe(look.clone()));
     while !connection.fetch_all(look()).await?.is_empty() {

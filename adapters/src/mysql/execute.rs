@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Executor as _};
 
 use crate::{
     Cancel, Connection, Effects, Fault, Problem, Request, Scope,
-    body::{Body, commits, first_word},
+    body::{Body, commits},
     pool, query,
 };
 
@@ -15,7 +15,8 @@ use super::{
     connect::{Stop, limit_statements},
     problem::{commit_is_unknown, is_lost, problem},
     texts::{
-        OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, one_by_one, run,
+        Applied, OPEN, RESTORE, TAKE_BACK, answers_once_each, as_it_is, in_transaction, one_by_one,
+        run,
     },
 };
 
@@ -69,6 +70,14 @@ impl Session {
         self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         Err(problem(error))
     }
+
+    /// Gives the session back what it had before a transaction that is over. A session that cannot
+    /// have it is given up, which changes nothing of that transaction.
+    async fn restore(&mut self) {
+        if self.command(RESTORE).await.is_err() {
+            self.link = Link::Lost;
+        }
+    }
 }
 
 #[async_trait]
@@ -88,8 +97,8 @@ impl Connection for Session {
             _ => one_by_one(&mut lease, body, own_transaction).await,
         };
         match result {
-            Ok(rows) => {
-                self.link = Link::Ready(lease);
+            Ok(Applied { rows, lost }) => {
+                self.link = if lost { Link::Lost } else { Link::Ready(lease) };
                 Ok(Effects { rows: Some(rows) })
             }
             Err(failed) => {
@@ -99,7 +108,7 @@ impl Connection for Session {
                 problem.kept = match request.scope {
                     Scope::Atomic => 0,
                     Scope::Bare => completed,
-                    Scope::Scripted => kept(body, completed),
+                    Scope::Scripted => body.kept(completed, keeps),
                 };
                 Err(problem)
             }
@@ -116,7 +125,8 @@ impl Connection for Session {
         let ran = run(&mut lease, "COMMIT").await;
         let Some(error) = ran.error else {
             self.link = Link::Ready(lease);
-            return self.command(RESTORE).await.map_err(Problem::known);
+            self.restore().await;
+            return Ok(());
         };
         self.link = if is_lost(&error) { Link::Lost } else { Link::Ready(lease) };
         let outcome_unknown = commit_is_unknown(&error);
@@ -129,7 +139,8 @@ impl Connection for Session {
             return Ok(());
         }
         self.command(TAKE_BACK).await.map_err(Problem::known)?;
-        self.command(RESTORE).await.map_err(Problem::known)
+        self.restore().await;
+        Ok(())
     }
 
     async fn fetch(&mut self, sql: &str) -> Result<Vec<Vec<Option<String>>>, Problem> {
@@ -162,18 +173,8 @@ impl Connection for Session {
     }
 }
 
-/// Statements of a script that stay applied at least: up to its last commit, or the last
-/// definition, which commits (<https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html>).
-fn kept(body: Body<'_>, completed: u32) -> u32 {
-    const DEFINES: &[&str] = &["ALTER", "CREATE", "DROP", "RENAME", "TRUNCATE"];
-    let before = body.statements().take(completed as usize);
-    (1..)
-        .zip(before)
-        .filter(|(_, (_, statement))| {
-            let word = first_word(statement);
-            commits(&word) || DEFINES.contains(&word.as_str())
-        })
-        .map(|(count, _)| count)
-        .last()
-        .unwrap_or(0)
+/// Whether a statement with this first word keeps what came before it: a commit, or a definition,
+/// which commits (<https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html>).
+fn keeps(word: &str) -> bool {
+    commits(word) || matches!(word, "ALTER" | "CREATE" | "DROP" | "RENAME" | "TRUNCATE")
 }

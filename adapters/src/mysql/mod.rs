@@ -19,7 +19,7 @@ use sqlx::{MySqlPool, mysql::MySqlConnectOptions};
 use crate::{
     Adapter, AdapterError, Capabilities, Connection, PoolOptions,
     connect::Target,
-    pool::{Sessions, Unavailable, within},
+    pool::{Sessions, take_given, within},
 };
 
 use self::execute::Session;
@@ -69,11 +69,10 @@ impl MySql {
     pub async fn from_pool(pool: MySqlPool) -> Result<Self, AdapterError> {
         let target = connect::target(&pool.connect_options());
         let unavailable = |why| target.unavailable(why, problem::classify_connect);
-        let read = async {
-            let mut connection = pool.acquire().await?;
-            connect::capabilities(&mut connection).await
-        };
-        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        let mut connection = take_given(&pool).await.map_err(unavailable)?;
+        let read = connect::capabilities(&mut connection);
+        let limit = pool.options().get_acquire_timeout();
+        let mut capabilities = within(limit, read).await.map_err(unavailable)?;
         capabilities.notes.push("SQL mode and time zone are those of the given pool".to_owned());
         Ok(Self { capabilities, sessions: Sessions::Given(pool), target })
     }

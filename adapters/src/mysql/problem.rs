@@ -8,6 +8,7 @@ use crate::{
     Fault, Problem,
     connect::{io_passes, io_words},
     failure::{Said, causes},
+    values::{Quotes, quoted},
 };
 
 /// What a number means to a batcher
@@ -76,6 +77,35 @@ const TRANSIENT: &[u16] = &[
     4031, // ER_CLIENT_INTERACTION_TIMEOUT
 ];
 
+/// Numbers whose messages quote names only (sources as above), besides those above that are not
+/// about a statement.
+const NAMES_ONLY: &[u16] = &[
+    1007, // ER_DB_CREATE_EXISTS
+    1008, // ER_DB_DROP_EXISTS
+    1048, // ER_BAD_NULL_ERROR
+    1049, // ER_BAD_DB_ERROR
+    1050, // ER_TABLE_EXISTS_ERROR
+    1051, // ER_BAD_TABLE_ERROR
+    1054, // ER_BAD_FIELD_ERROR
+    1060, // ER_DUP_FIELDNAME
+    1061, // ER_DUP_KEYNAME
+    1091, // ER_CANT_DROP_FIELD_OR_KEY
+    1100, // ER_TABLE_NOT_LOCKED
+    1109, // ER_UNKNOWN_TABLE
+    1142, // ER_TABLEACCESS_DENIED_ERROR
+    1143, // ER_COLUMNACCESS_DENIED_ERROR
+    1146, // ER_NO_SUCH_TABLE
+    1264, // ER_WARN_DATA_OUT_OF_RANGE
+    1265, // WARN_DATA_TRUNCATED
+    1305, // ER_SP_DOES_NOT_EXIST
+    1364, // ER_NO_DEFAULT_FOR_FIELD
+    1406, // ER_DATA_TOO_LONG
+    1451, // ER_ROW_IS_REFERENCED_2
+    1452, // ER_NO_REFERENCED_ROW_2
+    3819, // ER_CHECK_CONSTRAINT_VIOLATED of MySQL
+    4025, // ER_CONSTRAINT_FAILED of MariaDB
+];
+
 /// Numbers of the client's side; a proxy sends them when it has lost the server.
 const SAYS_NOTHING: RangeInclusive<u16> = 2000..=2999;
 
@@ -91,6 +121,7 @@ pub(super) fn classify(error: &Error) -> Said {
                 fault: fault_of(server.number()),
                 code: Some(server.number().to_string()),
                 message: server.message().to_owned(),
+                quoted: quoted(server.message(), quotes_of(server.number())),
                 transient,
             },
             None => Said::lasting(Fault::Statement, error.to_string()),
@@ -128,6 +159,17 @@ pub(super) fn classify_connect(error: &Error) -> Said {
     }
 }
 
+/// What the message of a number quotes: what is not known to be a name counts as a value.
+fn quotes_of(number: u16) -> Quotes {
+    match number {
+        1062 => Quotes::MarkedBefore(" for key "), // ER_DUP_ENTRY
+        1644 => Quotes::Whole,                     // ER_SIGNAL_EXCEPTION
+        _ if NAMES_ONLY.contains(&number) => Quotes::Names,
+        _ if FAULTS.iter().any(|(known, _)| *known == number) => Quotes::Names,
+        _ => Quotes::MarkedBefore(" for column "),
+    }
+}
+
 fn fault_of(number: u16) -> Fault {
     FAULTS.iter().find(|(code, _)| *code == number).map_or(Fault::Statement, |(_, fault)| *fault)
 }
@@ -159,11 +201,12 @@ pub(super) fn commit_is_unknown(error: &Error) -> bool {
 /// The problem of an error. An answer of the server says that the statement was not applied, and
 /// that nothing after it was run; a lost connection says nothing.
 pub(super) fn problem(error: Error) -> Problem {
-    let Said { fault, code, message, transient } = classify(&error);
+    let Said { fault, code, message, quoted, transient } = classify(&error);
     let unknown = server_error(&error).is_none_or(|server| SAYS_NOTHING.contains(&server.number()));
     Problem {
         fault,
         message,
+        quoted,
         code,
         statement: None,
         offset: None,
@@ -192,6 +235,27 @@ mod tests {
         for (at, (number, _)) in FAULTS.iter().enumerate() {
             assert!(FAULTS[at + 1..].iter().all(|(other, _)| other > number), "{number}");
         }
+    }
+
+    #[test]
+    fn a_message_shows_names_and_no_values() {
+        for (number, message, shown) in [
+            (
+                1062,
+                "Duplicate entry 's' for key 'PRIMARY'",
+                "Duplicate entry '…' for key 'PRIMARY'",
+            ),
+            (1064, "syntax; near 's' at line 1", "syntax; near '…' at line 1"),
+            (1366, "value: 's' for column 'a' at row 1", "value: '…' for column 'a' at row 1"),
+            (1690, "out of range in '(1 - `s`)'", "out of range in '…'"),
+            (1146, "Table 'd.t' doesn't exist", "Table 'd.t' doesn't exist"),
+            (1044, "Access denied for user 'u'", "Access denied for user 'u'"),
+        ] {
+            let quoted = quoted(message, quotes_of(number));
+            let said = Problem { quoted, ..Problem::new(Fault::Statement, message) };
+            assert_eq!(said.without_values().message, shown, "{number}");
+        }
+        assert!(NAMES_ONLY.is_sorted());
     }
 
     #[test]

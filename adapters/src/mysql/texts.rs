@@ -1,10 +1,10 @@
 //! The texts that a request becomes, and the transaction around them.
 
-use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Either, MySqlConnection, Row as _};
+use sqlx::{AssertSqlSafe, MySqlConnection, Row as _, mysql::MySqlQueryResult};
 
 use crate::{
     Problem,
+    answers::{self, Ran},
     body::{Body, first_word},
 };
 
@@ -31,13 +31,11 @@ const FORGET: &str = "SET @sql_batcher_statement = NULL;DEALLOCATE PREPARE sql_b
 /// (`ER_WARNING_NOT_COMPLETE_ROLLBACK`).
 const NOT_TAKEN_BACK: u32 = 1196;
 
-/// What became of a text.
-#[derive(Default)]
-pub(super) struct Ran {
-    /// Results that came.
-    results: u32,
-    rows: u64,
-    pub(super) error: Option<sqlx::Error>,
+/// A request that was applied.
+pub(super) struct Applied {
+    pub(super) rows: u64,
+    /// Whether the session was lost behind it, or could not be made as it was before.
+    pub(super) lost: bool,
 }
 
 /// A request that failed, and whether the connection went with it.
@@ -59,10 +57,10 @@ pub(super) async fn as_it_is(
     connection: &mut MySqlConnection,
     body: Body<'_>,
     text: &str,
-) -> Result<u64, Failed> {
+) -> Result<Applied, Failed> {
     let ran = run(connection, text).await;
     match ran.error {
-        None => Ok(ran.rows),
+        None => Ok(Applied { rows: ran.rows, lost: false }),
         Some(error) => Err(Failed::at(error, ran.results.min(body.count() - 1))),
     }
 }
@@ -72,18 +70,23 @@ pub(super) async fn in_transaction(
     connection: &mut MySqlConnection,
     body: Body<'_>,
     text: &str,
-) -> Result<u64, Failed> {
+) -> Result<Applied, Failed> {
     // The last statement of a file may have no separator, and an empty statement is an error.
     let separator = if text.trim_ascii_end().ends_with(';') { "" } else { "\n;" };
     let ran = run(connection, &format!("{OPEN}{text}{separator}{KEEP}")).await;
-    let Some(error) = ran.error else {
-        return Ok(ran.rows);
-    };
     // The first result is that of the opening.
     let completed = ran.results.saturating_sub(1);
+    let Some(error) = ran.error else {
+        return Ok(Applied { rows: ran.rows, lost: false });
+    };
+    if completed == body.count() + 1 {
+        // The commit was confirmed; only giving back the setting failed.
+        return Ok(Applied { rows: ran.rows, lost: true });
+    }
     if completed > body.count() {
-        // Only giving back the setting failed, after the commit: the session is of no use.
-        return Err(Failed { lost: true, ..after_commit(error) });
+        // A statement gave more than one result, so it cannot be told which one failed.
+        let problem = Problem { outcome_unknown: true, ..problem(error) };
+        return Err(Failed { problem, lost: true });
     }
     let committing = completed == body.count();
     let unknown = committing && commit_is_unknown(&error);
@@ -95,17 +98,12 @@ pub(super) async fn in_transaction(
     Err(take_back(connection, failed).await)
 }
 
-/// Committed, but then the session broke.
-fn after_commit(error: sqlx::Error) -> Failed {
-    Failed { problem: Problem { outcome_unknown: true, ..problem(error) }, lost: true }
-}
-
 /// Statement by statement.
 pub(super) async fn one_by_one(
     connection: &mut MySqlConnection,
     body: Body<'_>,
     own_transaction: bool,
-) -> Result<u64, Failed> {
+) -> Result<Applied, Failed> {
     if own_transaction && let Some(error) = run(connection, OPEN).await.error {
         let mut failed = Failed::at(error, 0);
         failed.problem = failed.problem.known();
@@ -124,7 +122,7 @@ pub(super) async fn one_by_one(
         return Err(if own_transaction { take_back(connection, failed).await } else { failed });
     }
     if !own_transaction {
-        return Ok(rows);
+        return Ok(Applied { rows, lost: false });
     }
     let ran = run(connection, "COMMIT").await;
     if let Some(error) = ran.error {
@@ -133,10 +131,7 @@ pub(super) async fn one_by_one(
         let failed = Failed { problem: Problem { outcome_unknown, ..problem(error) }, lost };
         return Err(take_back(connection, failed).await);
     }
-    match run(connection, RESTORE).await.error {
-        None => Ok(rows),
-        Some(error) => Err(after_commit(error)),
-    }
+    Ok(Applied { rows, lost: run(connection, RESTORE).await.error.is_some() })
 }
 
 /// Rolls back what a failed batch has done, unless the connection is lost, and with it the batch.
@@ -178,24 +173,10 @@ async fn run_bytes(connection: &mut MySqlConnection, statement: &[u8]) -> Ran {
     ran
 }
 
-/// Sends a text and reads all its results; rows are dropped as they come.
+/// Sends a text as one request and reads all its answers.
 pub(super) async fn run(connection: &mut MySqlConnection, text: &str) -> Ran {
-    let mut ran = Ran::default();
-    let mut answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
-    loop {
-        match answers.try_next().await {
-            Ok(Some(Either::Left(done))) => {
-                ran.results = ran.results.saturating_add(1);
-                ran.rows += done.rows_affected();
-            }
-            Ok(Some(Either::Right(_))) => {}
-            Ok(None) => return ran,
-            Err(error) => {
-                ran.error = Some(error);
-                return ran;
-            }
-        }
-    }
+    let answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
+    answers::read(answers, MySqlQueryResult::rows_affected).await
 }
 
 /// A statement as it can be prepared.
@@ -205,13 +186,20 @@ fn without_separator(statement: &[u8]) -> &[u8] {
 }
 
 /// Whether each statement gives one result, so that results count statements. A stored program
-/// gives as many as it likes: `CALL`, `EXECUTE`, and the compound statements of MariaDB.
+/// gives as many as it likes: `CALL`, `EXECUTE`, and of MariaDB the compound statements and
+/// `SET STATEMENT … FOR` one of these.
 pub(super) fn answers_once_each(body: Body<'_>) -> bool {
     const SEVERAL: &[&str] = &["CALL", "EXECUTE", "IF", "CASE", "LOOP", "REPEAT", "WHILE", "FOR"];
     let several = |statement: &[u8]| {
         let word = first_word(statement);
-        let compound = || statement.windows(6).any(|part| part.eq_ignore_ascii_case(b"ATOMIC"));
-        SEVERAL.contains(&word.as_str()) || (word == "BEGIN" && compound())
+        let has = |other: &[u8]| {
+            statement.windows(other.len()).any(|part| part.eq_ignore_ascii_case(other))
+        };
+        match word.as_str() {
+            "BEGIN" => has(b"ATOMIC"),
+            "SET" => has(b"STATEMENT"),
+            word => SEVERAL.contains(&word),
+        }
     };
     body.count() == 1 || !body.statements().any(|(_, statement)| several(statement))
 }

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection as _, Executor as _, PgConn
 
 use crate::{
     AdapterError, Cancel, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, server_url, unsupported},
+    connect::{Target, scheme, server_url, unreadable, unsupported},
     pool::within,
     query::POLL_EVERY,
 };
@@ -44,13 +44,7 @@ pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
         other => return Err(unsupported(other)),
     }
     let url = server_url(url, KNOWN)?;
-    let options = Options::from_url(&url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        AdapterError::new(Fault::Options, format!("the database url cannot be read: {said}"))
-    })?;
+    let options = Options::from_url(&url).map_err(unreadable)?;
     let options = match options.get_application_name() {
         Some(_) => options,
         None => options.application_name("sql-batcher"),
@@ -88,6 +82,7 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
+        max_writers: None,
         copy: true,
         binary_text: false,
         cancel: true,
@@ -107,40 +102,54 @@ pub(super) struct Stop {
 #[async_trait]
 impl Cancel for Stop {
     async fn cancel(&self) -> Result<(), AdapterError> {
-        let ask = async {
-            let mut connection = self.options.connect().await?;
-            sqlx::query("SELECT pg_catalog.pg_cancel_backend($1)")
-                .bind(self.process.id)
-                .execute(&mut connection)
-                .await?;
-            connection.close().await
-        };
-        within(self.limit, ask)
-            .await
-            .map_err(|why| self.target.unavailable(why, problem::classify_connect))
+        let ask = self.call("pg_cancel_backend")?;
+        self.through_another(async |connection| {
+            connection.fetch_all(sqlx::raw_sql(AssertSqlSafe(ask))).await.map(drop)
+        })
+        .await
     }
 
     async fn terminate(&self) -> Result<(), AdapterError> {
-        let Process { id, started: Some(started) } = self.process else {
-            let said = format!("{} does not say when the session was started", self.target);
-            return Err(AdapterError::new(Fault::Unsupported, said));
-        };
         // The process is in the view until its transaction is taken back (`ShutdownPostgres` comes
-        // before `pgstat_beshutdown_hook`); that it is asked more than once changes nothing. A
-        // start that is hidden is one of another role's, and then the server refuses.
-        let ask = format!(
-            "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity
-             WHERE pid = {id} AND COALESCE({STARTED}, {started}) = {started}"
-        );
-        let end = async {
-            let mut connection = self.options.connect().await?;
+        // before `pgstat_beshutdown_hook`); that it is asked more than once changes nothing.
+        let ask = self.call("pg_terminate_backend")?;
+        self.through_another(async |connection| {
             let ask = || sqlx::raw_sql(AssertSqlSafe(ask.clone()));
             while !connection.fetch_all(ask()).await?.is_empty() {
                 tokio::time::sleep(POLL_EVERY).await;
             }
+            Ok(())
+        })
+        .await
+    }
+}
+
+impl Stop {
+    /// Calls a function of the server with the session's process, and gives a row, where there is
+    /// that process still: another one may have its number by now, but has another start. A start
+    /// that is hidden is one of another role's, and then the server refuses.
+    fn call(&self, function: &str) -> Result<String, AdapterError> {
+        let Process { id, started: Some(started) } = self.process else {
+            let said = format!("{} does not say when the session was started", self.target);
+            return Err(AdapterError::new(Fault::Unsupported, said));
+        };
+        Ok(format!(
+            "SELECT pg_catalog.{function}(pid) FROM pg_catalog.pg_stat_activity
+             WHERE pid = {id} AND COALESCE({STARTED}, {started}) = {started}"
+        ))
+    }
+
+    /// Does something through a connection of its own, within the limit.
+    async fn through_another(
+        &self,
+        work: impl AsyncFnOnce(&mut PgConnection) -> Result<(), sqlx::Error>,
+    ) -> Result<(), AdapterError> {
+        let ask = async {
+            let mut connection = self.options.connect().await?;
+            work(&mut connection).await?;
             connection.close().await
         };
-        within(self.limit, end)
+        within(self.limit, ask)
             .await
             .map_err(|why| self.target.unavailable(why, problem::classify_connect))
     }

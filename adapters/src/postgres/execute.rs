@@ -3,20 +3,20 @@
 use std::{mem, time::Duration};
 
 use async_trait::async_trait;
-use sqlx::{AssertSqlSafe, Executor as _};
+use sqlx::{AssertSqlSafe, Executor as _, PgConnection, postgres::PgQueryResult};
 
 use crate::{
-    Cancel, Connection, CopyPart, Effects, Fault, Problem, Request, Scope,
+    Cancel, Connection, Effects, Fault, Problem, Request, Scope,
+    answers::{self, Ran},
     body::{Body, commits, first_word},
     pool, query,
 };
 
 use super::{
     connect::Stop,
-    copy::{self, Copying},
+    copy::Copying,
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
     settings,
-    texts::{kept, run},
 };
 
 /// A connection that is held.
@@ -24,12 +24,16 @@ pub(super) type Lease = pool::Lease<sqlx::Postgres>;
 
 /// A session with a PostgreSQL database.
 pub(super) struct Session {
-    link: Link,
+    pub(super) link: Link,
     cancel: Stop,
     /// Why the open transaction can only be rolled back, if that is so. PostgreSQL answers
     /// `COMMIT` with `ROLLBACK` then, without an error, and sqlx does not hand on the answer's
     /// words.
     aborted: Option<First>,
+    /// The limit on the time of a statement that was set for a caller, in milliseconds.
+    pub(super) limit_ms: Option<u32>,
+    /// Whether there is none instead, while a copy block is under way.
+    pub(super) is_limit_lifted: bool,
 }
 
 /// The first error of a transaction, which stands behind all that follow it.
@@ -40,7 +44,7 @@ struct First {
 }
 
 /// What the session's connection is doing.
-enum Link {
+pub(super) enum Link {
     Ready(Lease),
     Copying(Copying),
     /// A request is under way, or was when its future was dropped.
@@ -50,12 +54,18 @@ enum Link {
 
 impl Session {
     pub(super) fn new(lease: Lease, cancel: Stop) -> Self {
-        Self { link: Link::Ready(lease), cancel, aborted: None }
+        Self {
+            link: Link::Ready(lease),
+            cancel,
+            aborted: None,
+            limit_ms: None,
+            is_limit_lifted: false,
+        }
     }
 
     /// Takes the connection; it is missing until it is put back, so that a request that is
     /// dropped in its middle leaves none.
-    fn take(&mut self) -> Result<Lease, Problem> {
+    pub(super) fn take(&mut self) -> Result<Lease, Problem> {
         match mem::replace(&mut self.link, Link::Busy) {
             Link::Ready(lease) => Ok(lease),
             Link::Copying(copying) => {
@@ -92,15 +102,15 @@ impl Session {
         };
         self.put(lease, Some(&error));
         // The last completion is sent after the commit, so what comes later changes nothing.
-        if scope == Scope::Atomic && ran.completed >= body.count() {
+        if scope == Scope::Atomic && ran.results >= body.count() {
             return Ok(Effects { rows: Some(ran.rows) });
         }
         let mut problem = problem(error, text);
-        let counted = ran.completed.min(body.count() - 1);
+        let counted = ran.results.min(body.count() - 1);
         problem.statement =
             Some(problem.offset.map_or(counted, |offset| body.statement_at(offset)));
         if scope == Scope::Scripted {
-            problem.kept = kept(body, ran.completed);
+            problem.kept = body.kept(ran.results, commits);
             self.look_at_transaction(&mut problem).await;
         }
         Err(problem)
@@ -122,7 +132,7 @@ impl Session {
             let ran = run(&mut lease, text).await;
             rows += ran.rows;
             let Some(error) = ran.error else { continue };
-            if ran.completed > 0 && is_lost(&error) && index + 1 == body.count() {
+            if ran.results > 0 && is_lost(&error) && index + 1 == body.count() {
                 self.link = Link::Lost;
                 break;
             }
@@ -158,15 +168,20 @@ impl Session {
     }
 
     /// Finds out whether the open transaction can go on. What first went wrong in it is what a
-    /// later refusal is about.
-    async fn look_at_transaction(&mut self, problem: &mut Problem) {
+    /// later refusal is about. The query is at the same time what sets a lifted limit again.
+    pub(super) async fn look_at_transaction(&mut self, problem: &mut Problem) {
+        let limit_again = self.limit_again();
         let Ok(mut lease) = self.take() else { return };
-        let ran = run(&mut lease, "SELECT 1").await;
+        let ran = run(&mut lease, limit_again.as_deref().unwrap_or("SELECT 1")).await;
         let code = ran.error.as_ref().and_then(server_error).map(|server| server.code());
         let aborted = code == Some(IN_FAILED_TRANSACTION);
         self.put(lease, ran.error.as_ref());
         if !aborted {
             self.aborted = None;
+            if limit_again.is_some() && ran.error.is_some() {
+                // A session without its limit is given up.
+                self.link = Link::Lost;
+            }
             return;
         }
         let first = self.aborted.get_or_insert_with(|| First {
@@ -178,83 +193,16 @@ impl Session {
         problem.transient = first.transient;
     }
 
-    /// A command of the adapter's own.
-    async fn command(&mut self, sql: &str) -> Result<(), Problem> {
+    /// A command of the adapter's own; gives the rows of it.
+    pub(super) async fn command(&mut self, sql: &str) -> Result<u64, Problem> {
         let mut lease = self.take()?;
         let ran = run(&mut lease, sql).await;
         self.put(lease, ran.error.as_ref());
         match ran.error {
-            None => Ok(()),
+            None => Ok(ran.rows),
             Some(error) => {
                 let mut problem = problem(error, sql);
                 problem.offset = None;
-                Err(problem)
-            }
-        }
-    }
-
-    /// A part of a copy block.
-    async fn copy(&mut self, request: Request<'_>, part: CopyPart) -> Result<Effects, Problem> {
-        let result = match part {
-            CopyPart::Whole | CopyPart::First => {
-                let end = request.ends.first().map_or(0, |end| *end as usize);
-                let Some((statement, data)) = request.body.split_at_checked(end) else {
-                    let said = format!("a statement ends at {end} in {}", request.body.len());
-                    return Err(Problem::new(Fault::Unsupported, said));
-                };
-                let statement = Body::new(statement, &request.ends[..1])?;
-                statement.without_zero()?;
-                let statement = statement.text()?;
-                let lease = self.take()?;
-                let copying = Copying::start(lease, statement.to_owned()).await;
-                self.go_on(copying, data, part).await
-            }
-            CopyPart::Middle | CopyPart::Last => {
-                let copying = match mem::replace(&mut self.link, Link::Busy) {
-                    Link::Copying(copying) => copying,
-                    Link::Busy => return Err(Problem::left()),
-                    other => {
-                        self.link = other;
-                        let said = "no copy block is under way: it failed, or was not begun";
-                        return Err(Problem::new(Fault::Unsupported, said));
-                    }
-                };
-                self.go_on(copying, request.body, part).await
-            }
-        };
-        result.map_err(|mut problem| {
-            problem.statement = matches!(part, CopyPart::Whole | CopyPart::First).then_some(0);
-            problem
-        })
-    }
-
-    /// Sends data, and ends the block with its last part.
-    async fn go_on(
-        &mut self,
-        mut copying: Copying,
-        data: &[u8],
-        part: CopyPart,
-    ) -> Result<Effects, Problem> {
-        let sent = copying.send(data).await;
-        if sent && matches!(part, CopyPart::First | CopyPart::Middle) {
-            self.link = Link::Copying(copying);
-            return Ok(Effects::default());
-        }
-        let copy::Ended { lease, done } = copying.finish().await;
-        match done {
-            Ok(rows) => {
-                self.link = lease.map_or(Link::Lost, Link::Ready);
-                Ok(Effects { rows: Some(rows) })
-            }
-            Err(failed) => {
-                self.link = match lease {
-                    Some(lease) if !is_lost(&failed.error) => Link::Ready(lease),
-                    _ => Link::Lost,
-                };
-                let mut problem = problem(failed.error, "");
-                problem.offset = None;
-                problem.outcome_unknown &= failed.finishing;
-                self.look_at_transaction(&mut problem).await;
                 Err(problem)
             }
         }
@@ -283,14 +231,14 @@ impl Connection for Session {
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
-        self.command("BEGIN").await.map_err(Problem::known)
+        self.command("BEGIN").await.map(drop).map_err(Problem::known)
     }
 
     async fn commit(&mut self) -> Result<(), Problem> {
         if self.aborted.is_some() {
             return Err(self.refuse_commit().await);
         }
-        self.command("COMMIT").await
+        self.command("COMMIT").await.map(drop)
     }
 
     async fn rollback(&mut self) -> Result<(), Problem> {
@@ -303,7 +251,8 @@ impl Connection for Session {
             // The server took everything back when the connection ended.
             return Ok(());
         }
-        self.command("ROLLBACK").await.map_err(Problem::known)?;
+        let limit_again = self.limit_again().unwrap_or_default();
+        self.command(&format!("ROLLBACK;{limit_again}")).await.map_err(Problem::known)?;
         self.aborted = None;
         Ok(())
     }
@@ -324,7 +273,12 @@ impl Connection for Session {
     }
 
     async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem> {
-        self.command(&settings::limit_statements(limit)).await.map_err(Problem::known)
+        let limit_ms = settings::limit_ms(limit);
+        let set = self.command(&settings::limit_statements(limit_ms)).await;
+        if set.map_err(Problem::known)? > 0 {
+            self.limit_ms = Some(limit_ms);
+        }
+        Ok(())
     }
 
     fn cancel_handle(&self) -> Option<Box<dyn Cancel>> {
@@ -342,4 +296,10 @@ impl Connection for Session {
             Link::Busy | Link::Lost => {}
         }
     }
+}
+
+/// Sends a text as one request and reads all its answers.
+async fn run(connection: &mut PgConnection, text: &str) -> Ran {
+    let answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
+    answers::read(answers, PgQueryResult::rows_affected).await
 }

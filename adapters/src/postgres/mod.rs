@@ -9,12 +9,12 @@
 //!   with the last part of a block, whatever part it was in; and a trigger that sends more notices
 //!   than the network holds blocks the copy, until a limit on time ends it.
 
+mod blocks;
 mod connect;
 mod copy;
 mod execute;
 mod problem;
 mod settings;
-mod texts;
 
 use async_trait::async_trait;
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -22,7 +22,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use crate::{
     Adapter, AdapterError, Capabilities, Connection, PoolOptions,
     connect::Target,
-    pool::{Sessions, Unavailable, within},
+    pool::{Sessions, take_given, within},
 };
 
 use self::{execute::Session, settings::Settings};
@@ -82,11 +82,10 @@ impl Postgres {
     pub async fn from_pool(pool: PgPool) -> Result<Self, AdapterError> {
         let target = connect::target(&pool.connect_options());
         let unavailable = |why| target.unavailable(why, problem::classify_connect);
-        let read = async {
-            let mut connection = pool.acquire().await?;
-            connect::capabilities(&mut connection).await
-        };
-        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        let mut connection = take_given(&pool).await.map_err(unavailable)?;
+        let read = connect::capabilities(&mut connection);
+        let limit = pool.options().get_acquire_timeout();
+        let mut capabilities = within(limit, read).await.map_err(unavailable)?;
         capabilities.notes.push("time zone and date style are those of the given pool".to_owned());
         Ok(Self {
             capabilities,

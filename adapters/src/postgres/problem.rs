@@ -9,6 +9,7 @@ use crate::{
     Fault, Problem,
     connect::{io_passes, io_words},
     failure::{Said, causes},
+    values::{Quotes, quoted},
 };
 
 /// What a SQLSTATE or its class means to a batcher; the longest that fits counts
@@ -60,6 +61,17 @@ const TRANSIENT: &[&str] = &[
     "58030", // io_error
 ];
 
+/// Classes of SQLSTATEs whose messages quote names only: connections, features, transactions,
+/// constraints, cursors, access rules, resources, the state of things, operators
+/// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+const NAMES_ONLY: &[&str] = &[
+    "08", "0A", "23", "25", "28", "2B", "34", "3B", "3D", "3F", "40", "42", "53", "54", "55", "57",
+    "58",
+];
+
+/// The function of the server that speaks with the words of a `RAISE`.
+const RAISES: &str = "exec_stmt_raise";
+
 /// Answers that sqlx does not expect, as its error names them.
 const COPY_IN: &str = "CopyInResponse";
 const COPY_OUT: &str = "CopyOutResponse";
@@ -76,6 +88,7 @@ pub(super) fn classify(error: &Error) -> Said {
                 fault: fault_of(server.code(), server.message()),
                 code: Some(server.code().to_owned()),
                 message: server.message().to_owned(),
+                quoted: quoted(server.message(), quotes_of(server.code(), server.routine())),
                 transient,
             },
             None => Said::lasting(Fault::Statement, error.to_string()),
@@ -115,6 +128,19 @@ pub(super) fn classify_connect(error: &Error) -> Said {
         Some("3D000" | "22023") => Said { fault: Fault::Options, ..said },
         _ => said,
     }
+}
+
+/// What the message of a code quotes: what is not known to be a name counts as a value.
+fn quotes_of(code: &str, routine: Option<&str>) -> Quotes {
+    // External routines speak with their own words, too.
+    if routine == Some(RAISES) || code.starts_with("38") || code == "P0004" {
+        return Quotes::Whole;
+    }
+    // syntax_error
+    if code == "42601" || !NAMES_ONLY.iter().any(|class| code.starts_with(class)) {
+        return Quotes::Marked;
+    }
+    Quotes::Names
 }
 
 fn fault_of(code: &str, message: &str) -> Fault {
@@ -165,7 +191,7 @@ fn is_fatal(server: &PgDatabaseError) -> bool {
 
 /// The problem of an error. `sent` is the text that its position counts in.
 pub(super) fn problem(error: Error, sent: &str) -> Problem {
-    let Said { fault, code, message, transient } = classify(&error);
+    let Said { fault, code, message, quoted, transient } = classify(&error);
     let offset = server_error(&error).and_then(|server| match server.position() {
         Some(PgErrorPosition::Original(position)) => byte_offset(sent, position),
         _ => None,
@@ -173,6 +199,7 @@ pub(super) fn problem(error: Error, sent: &str) -> Problem {
     Problem {
         fault,
         message,
+        quoted,
         code,
         statement: None,
         offset,
@@ -214,6 +241,21 @@ mod tests {
         assert_eq!(problem.fault, Fault::Connection);
         assert_eq!(problem.message, "the server closed the connection");
         assert!(problem.transient);
+    }
+
+    #[test]
+    fn a_message_shows_names_and_no_values() {
+        for (code, routine, message, shown) in [
+            ("22P02", None, "syntax for type integer: \"s\"", "syntax for type integer: \"…\""),
+            ("42601", None, "syntax error at or near \"s\"", "syntax error at or near \"…\""),
+            ("23505", None, "violates \"t_pkey\"", "violates \"t_pkey\""),
+            ("42P01", None, "relation \"t\" does not exist", "relation \"t\" does not exist"),
+            ("23505", Some(RAISES), "s", "the words of the error are not shown"),
+        ] {
+            let quoted = quoted(message, quotes_of(code, routine));
+            let said = Problem { quoted, ..Problem::new(Fault::Statement, message) };
+            assert_eq!(said.without_values().message, shown, "{code}");
+        }
     }
 
     #[test]

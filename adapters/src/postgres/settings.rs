@@ -10,7 +10,7 @@ use std::{env, time::Duration};
 
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Row as _};
 
-use crate::query::limit_ms;
+use crate::query;
 
 use super::Options;
 
@@ -89,14 +89,29 @@ pub(super) async fn apply(
     Ok(Process { id: row.try_get(0)?, started: row.try_get(1)? })
 }
 
-/// Limits the time of each statement of a session, unless a shorter limit is set (0 is none).
-pub(super) fn limit_statements(limit: Duration) -> String {
-    // The unit is the millisecond, the most an `int`.
-    let limit_ms = limit_ms(limit, i32::MAX.unsigned_abs());
+/// A limit as the server takes it: in milliseconds, at most what an `int` holds.
+pub(super) fn limit_ms(limit: Duration) -> u32 {
+    query::limit_ms(limit, i32::MAX.unsigned_abs())
+}
+
+/// Limits the time of each statement of a session, unless a shorter limit is set (0 is none). Gives
+/// a row where it does.
+pub(super) fn limit_statements(limit_ms: u32) -> String {
+    set_limit_where(limit_ms, &format!("NOT BETWEEN 1 AND {limit_ms}"))
+}
+
+/// Sets another limit in place of this one, and gives a row; any other stays. Not for the
+/// transaction alone (`is_local`): outside of one that would be over with this very query, and in
+/// one that is rolled back it is taken back with it all the same.
+pub(super) fn replace_limit(from_ms: u32, to_ms: u32) -> String {
+    set_limit_where(to_ms, &format!("= {from_ms}"))
+}
+
+fn set_limit_where(limit_ms: u32, condition: &str) -> String {
     format!(
         "SELECT pg_catalog.set_config('statement_timeout', '{limit_ms}', false)
          FROM pg_catalog.pg_settings WHERE name = 'statement_timeout'
-         AND CAST(setting AS pg_catalog.int8) NOT BETWEEN 1 AND {limit_ms}"
+         AND CAST(setting AS pg_catalog.int8) {condition}"
     )
 }
 

@@ -130,6 +130,7 @@ impl Scripted {
                 transactions: true,
                 transactional_ddl: true,
                 savepoints: true,
+                max_writers: None,
                 copy: true,
                 binary_text: true,
                 cancel: true,

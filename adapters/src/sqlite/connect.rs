@@ -1,12 +1,13 @@
 //! URL, capabilities, and the handler that lets a session be stopped.
 
-use std::{str::FromStr as _, sync::Arc};
+use std::{ops::DerefMut, str::FromStr as _, sync::Arc};
 
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use tokio::runtime::Handle;
 
 use crate::{
     AdapterError, Capabilities, Dialect, Fault,
-    connect::{Target, scheme, unsupported},
+    connect::{Target, scheme, unreadable, unsupported},
 };
 
 use super::{execute::Signal, raw::Database};
@@ -26,21 +27,14 @@ pub(super) fn place(url: &str) -> Result<Place, AdapterError> {
         "sqlite" => {}
         other => return Err(unsupported(other)),
     }
-    let refuse = |message: String| AdapterError::new(Fault::Options, message);
     let rest = url.trim_start_matches("sqlite:").trim_start_matches("//");
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     let mode = query.split('&').find_map(|pair| pair.strip_prefix("mode="));
     let in_memory = path == ":memory:" || mode == Some("memory");
     if path.is_empty() && !in_memory {
-        return Err(refuse("the database url names no file".to_owned()));
+        return Err(AdapterError::new(Fault::Options, "the database url names no file"));
     }
-    let options = SqliteConnectOptions::from_str(url).map_err(|error| {
-        let said = match &error {
-            sqlx::Error::Configuration(inner) => inner.to_string(),
-            other => other.to_string(),
-        };
-        refuse(format!("the database url cannot be read: {said}"))
-    })?;
+    let options = SqliteConnectOptions::from_str(url).map_err(unreadable)?;
     let options = match (in_memory, mode) {
         // The cache is what sessions of a database in memory share.
         (true, _) => options.shared_cache(true),
@@ -64,12 +58,24 @@ pub(super) fn target(options: &SqliteConnectOptions) -> Target {
     }
 }
 
-/// Asks the library what it can.
-pub(super) async fn capabilities(
-    connection: &mut SqliteConnection,
-) -> Result<Capabilities, sqlx::Error> {
-    let mut locked = connection.lock_handle().await?;
-    let mut database = Database::of(&mut locked);
+/// Asks the library what it can, on a thread that may block: a lock of another process is waited
+/// for. The connection comes back; where the wait was given up it ends with that thread's work.
+pub(super) async fn capabilities<C>(connection: C) -> Result<(C, Capabilities), sqlx::Error>
+where
+    C: DerefMut<Target = SqliteConnection> + Send + 'static,
+{
+    let runtime = Handle::current();
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut connection = connection;
+        let mut locked = runtime.block_on(connection.lock_handle())?;
+        let capabilities = ask(&mut Database::of(&mut locked));
+        drop(locked);
+        Ok((connection, capabilities?))
+    });
+    asked.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
+fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
     // Opening a file does not read it; this does.
     database.run(b"PRAGMA schema_version").map_err(|failure| failure.into_driver_error())?;
     Ok(Capabilities {
@@ -80,6 +86,8 @@ pub(super) async fn capabilities(
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
+        // A lock of the whole file (<https://www.sqlite.org/lockingv3.html>).
+        max_writers: Some(1),
         copy: false,
         binary_text: true,
         cancel: true,

@@ -24,7 +24,7 @@ use tokio::sync::Mutex;
 use crate::{
     Adapter, AdapterError, Capabilities, Connection, PoolOptions,
     connect::Target,
-    pool::{Sessions, Unavailable, within},
+    pool::{Sessions, take_given, within},
 };
 
 use self::execute::{Session, Signal};
@@ -65,14 +65,14 @@ impl Sqlite {
             pool.max_connections = 1;
         }
         let limit = pool.connect_timeout;
-        let (sessions, mut connection) =
+        let (sessions, connection) =
             Sessions::open(place.options, pool).await.map_err(unavailable)?;
-        let read = connect::capabilities(&mut connection);
-        let capabilities = within(limit, read).await.map_err(unavailable)?;
+        let read = connect::capabilities(Box::new(connection));
+        let (connection, capabilities) = within(limit, read).await.map_err(unavailable)?;
         let anchor = match place.in_memory {
-            true => Some(connection),
+            true => Some(*connection),
             false => {
-                sessions.keep(connection).await;
+                sessions.keep(*connection).await;
                 None
             }
         };
@@ -87,11 +87,9 @@ impl Sqlite {
     pub async fn from_pool(pool: SqlitePool) -> Result<Self, AdapterError> {
         let target = connect::target(&pool.connect_options());
         let unavailable = |why| target.unavailable(why, problem::classify_connect);
-        let read = async {
-            let mut connection = pool.acquire().await?;
-            connect::capabilities(&mut connection).await
-        };
-        let mut capabilities = read.await.map_err(Unavailable::Refused).map_err(unavailable)?;
+        let read = connect::capabilities(take_given(&pool).await.map_err(unavailable)?);
+        let limit = pool.options().get_acquire_timeout();
+        let (_, mut capabilities) = within(limit, read).await.map_err(unavailable)?;
         capabilities.notes.push("settings (PRAGMA) are those of the given pool".to_owned());
         Ok(Self { capabilities, sessions: Sessions::Given(pool), target, anchor: Mutex::new(None) })
     }

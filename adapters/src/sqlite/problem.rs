@@ -5,7 +5,11 @@ use std::{error::Error as StdError, fmt};
 use libsqlite3_sys as ffi;
 use sqlx::{Error, error::DatabaseError, sqlite::SqliteError};
 
-use crate::{Fault, Problem, failure::Said};
+use crate::{
+    Fault, Problem,
+    failure::Said,
+    values::{Quotes, quoted},
+};
 
 use super::raw::Failure;
 
@@ -75,6 +79,7 @@ impl Failure {
         Problem {
             fault: fault_of(self.code),
             message: self.message.clone(),
+            quoted: quoted(&self.message, quotes_of(self.code)),
             code: Some(name(self.code)),
             statement: None,
             offset: None,
@@ -108,6 +113,7 @@ fn of_code(code: i32, message: &str) -> Said {
         fault: fault_of(code),
         code: Some(name(code)),
         message: message.to_owned(),
+        quoted: quoted(message, quotes_of(code)),
         transient: passes(code),
     }
 }
@@ -121,6 +127,16 @@ fn fault_of(code: i32) -> Fault {
         .iter()
         .find(|(primary, _)| *primary == code & 0xff)
         .map_or(Fault::Statement, |(_, fault)| *fault)
+}
+
+/// What the message of a code quotes. Triggers speak with the words of their `RAISE`; the general
+/// error has the token that is near it (<https://www.sqlite.org/rescode.html#error>).
+fn quotes_of(code: i32) -> Quotes {
+    match code {
+        ffi::SQLITE_CONSTRAINT_TRIGGER => Quotes::Whole,
+        code if code & 0xff == ffi::SQLITE_ERROR => Quotes::Marked,
+        _ => Quotes::Names,
+    }
 }
 
 /// The name of a code; `SQLITE_` and the number where it has none here.

@@ -11,6 +11,7 @@ use super::{
     hooks::HookArgs,
     recovery::{LedgerArgs, RejectArgs},
     units::{ByteSize, TimeSpan},
+    watch::WatchArgs,
 };
 
 const AFTER_HELP: &str = "\
@@ -111,6 +112,14 @@ pub(super) struct RunArgs {
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) dry_run: Option<bool>,
 
+    /// Let errors quote values and pieces of the SQL, where the database's messages do; the file of
+    /// rejected statements always has them
+    #[arg(long, env = "SQL_BATCHER_SHOW_VALUES", help_heading = "Output")]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(hide_possible_values = true)]
+    #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
+    pub(super) show_values: Option<bool>,
+
     /// Print nothing but errors, and the report if it is JSON
     #[arg(long, short, env = "SQL_BATCHER_QUIET", help_heading = "Output")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
@@ -124,6 +133,9 @@ pub(super) struct RunArgs {
     #[arg(hide_possible_values = true)]
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     pub(super) no_progress: Option<bool>,
+
+    #[command(flatten)]
+    pub(super) watch: WatchArgs,
 }
 
 #[derive(Debug, Args)]

@@ -39,13 +39,19 @@
 //! | `format` | `"text"`, `"json"` | `"text"` |
 //! | `brief` | `true`, `false` | `false` |
 //! | `dry-run` | `true`, `false` | `false` |
+//! | `show-values` | `true`, `false` | `false` |
 //! | `quiet` | `true`, `false` | `false` |
 //! | `no-progress` | `true`, `false` | `false` |
+//! | `verbose` | 0 to 3: how often `-v` is said | `0` |
+//! | `log-format` | `"text"`, `"json"` | `"text"`, and no log without `verbose` |
+//! | `metrics-addr` | address and port | none |
+//! | `metrics-linger` | time, 0 s to 24 hours | `"0s"` |
+//! | `otlp-endpoint` | URL | none |
 //!
 //! A size is a string (`"64KiB"`) or a number of bytes. `max_bytes` may be written for
-//! `max-bytes`, and so on. `report`, `dry-run`, `quiet`, `no-progress`, `database`,
-//! `connect-timeout`, `max-retries` to `deadline`, `max-age` and `ledger` to `audit-sql` are for
-//! `run`; `format` and `brief` for `split`.
+//! `max-bytes`, and so on. `report`, `dry-run`, `show-values`, `quiet`, `no-progress`, `database`,
+//! `connect-timeout`, `max-retries` to `deadline`, `max-age`, `ledger` to `audit-sql` and `verbose`
+//! to `otlp-endpoint` are for `run`; `format` and `brief` for `split`.
 
 use std::{
     fs, io,
@@ -129,9 +135,20 @@ pub(super) struct Config {
     pub(super) brief: Option<bool>,
     #[serde(alias = "dry_run")]
     pub(super) dry_run: Option<bool>,
+    #[serde(alias = "show_values")]
+    pub(super) show_values: Option<bool>,
     pub(super) quiet: Option<bool>,
     #[serde(alias = "no_progress")]
     pub(super) no_progress: Option<bool>,
+    pub(super) verbose: Option<u8>,
+    #[serde(alias = "log_format")]
+    pub(super) log_format: Option<Format>,
+    #[serde(alias = "metrics_addr")]
+    pub(super) metrics_addr: Option<String>,
+    #[serde(alias = "metrics_linger")]
+    pub(super) metrics_linger: Option<TimeSpan>,
+    #[serde(alias = "otlp_endpoint")]
+    pub(super) otlp_endpoint: Option<String>,
 }
 
 /// Reads the file that the user named, or the one in the current folder, if there is one.

@@ -17,6 +17,7 @@ mod signals;
 mod split;
 mod statements;
 mod units;
+mod watch;
 
 use std::{
     io::{self, Write as _},

@@ -14,6 +14,7 @@ use super::{
     inputs::Inputs,
     recovery::{RejectsPlan, with_recovery},
     units::{ByteSize, TimeSpan},
+    watch::WatchPlan,
 };
 
 /// What `run` is to do.
@@ -35,6 +36,7 @@ pub(super) struct Plan {
     pub(super) dry_run: bool,
     pub(super) quiet: bool,
     pub(super) progress: bool,
+    pub(super) watch: WatchPlan,
 }
 
 impl Plan {
@@ -60,6 +62,8 @@ impl Plan {
         let in_flight = args.rejecting.in_flight(&config);
         let options = with_recovery(options, ledger, in_flight);
         let rejects = args.rejecting.settle(&config, resume)?;
+        let options =
+            options.show_values(args.show_values.or(config.show_values).unwrap_or_default());
         let options = args.hooks.with_room(options, &config);
         let hooks = args.hooks.settle(&config)?;
         check(&options)?;
@@ -68,6 +72,7 @@ impl Plan {
         pool.max_connections = pool.max_connections.max(batches + 1);
         let dry_run = args.dry_run.or(config.dry_run).unwrap_or_default();
         let quiet = args.quiet.or(config.quiet).unwrap_or_default();
+        let watch = args.watch.settle(&config, quiet)?;
         let no_progress = args.no_progress.or(config.no_progress).unwrap_or_default();
         Ok(Self {
             database: Database::choose(args.database.or(config.database), |name| {
@@ -85,6 +90,7 @@ impl Plan {
             dry_run,
             quiet,
             progress: !quiet && !no_progress,
+            watch,
         })
     }
 }

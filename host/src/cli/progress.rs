@@ -1,7 +1,7 @@
 //! The progress bar: on standard error, and only if that is a terminal.
 
 use std::{
-    io::{self, IsTerminal as _},
+    io::{self, IsTerminal as _, Write as _},
     time::Duration,
 };
 
@@ -48,6 +48,14 @@ impl Progress {
     /// Says something without tearing the bar.
     pub(super) fn say(&self, text: &str) {
         self.0.suspend(|| say(text));
+    }
+
+    /// Writes text as it is without tearing the bar.
+    ///
+    /// # Errors
+    /// Where standard error cannot be written to.
+    pub(super) fn write(&self, text: &[u8]) -> io::Result<()> {
+        self.0.suspend(|| io::stderr().write_all(text))
     }
 
     /// Takes the bar away.

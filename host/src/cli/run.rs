@@ -17,6 +17,7 @@ use super::{
     recovery::RejectsPlan,
     say,
     signals::Signals,
+    watch::Watch,
 };
 
 /// Runs the scripts, and says how it went.
@@ -31,20 +32,28 @@ pub(super) fn run(args: RunArgs) -> Result<Exit, Usage> {
     }
     // A bar would get in the way of what is typed.
     let progress = Progress::new(plan.progress && prompt.is_none(), plan.inputs.total_bytes);
-    if plan.dry_run {
-        let ended = dry_run::count(&plan, &progress)?;
-        return Ok(conclude(&plan, ended));
-    }
+    let watch = Watch::start(&plan.watch, &progress)?;
+    let ended = match plan.dry_run {
+        true => dry_run::count(&plan, &progress),
+        false => run_watched(&plan, &progress),
+    };
+    let has_totals = ended.as_ref().is_ok_and(|ended| !ended.interrupted) && !plan.dry_run;
+    let exit = ended.map(|ended| conclude(&plan, ended));
+    watch.end(has_totals);
+    exit
+}
+
+fn run_watched(plan: &Plan, progress: &Progress) -> Result<Ended, Usage> {
     let cannot_start = |error: io::Error| Usage(format!("cannot start: {error}"));
     let runtime = Runtime::new().map_err(cannot_start)?;
     let hooks = plan.hooks.load()?;
     let rejects = plan.rejects.as_ref().map(RejectsPlan::open).transpose()?;
     let beside = Beside { rejects, hooks };
-    let ended = runtime.block_on(apply(&plan, &progress, beside)).map_err(cannot_start)?;
+    let ended = runtime.block_on(apply(plan, progress, beside)).map_err(cannot_start);
     // A read from a terminal that nobody answers is left alone.
     runtime.shutdown_background();
     progress.clear();
-    Ok(conclude(&plan, ended))
+    ended
 }
 
 /// What a run has besides its options.

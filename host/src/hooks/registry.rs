@@ -5,10 +5,11 @@ use std::{
     any::Any,
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::{Duration, Instant},
 };
 
 use super::{BatchInfo, Hook, HookError, HookPolicy, Outcome, SandboxedHook, Verdict};
-use crate::{Error, ErrorKind, Result, batch::Batch, sandbox::HookInstance};
+use crate::{Error, ErrorKind, Result, batch::Batch, metrics::Instruments, sandbox::HookInstance};
 
 /// The most bytes of a reason that are shown.
 const MOST_OF_A_REASON: usize = 400;
@@ -33,6 +34,10 @@ pub(crate) struct Hooks {
     list: Vec<Registered>,
     told: Vec<Told>,
     changed: bool,
+    /// Who is told how long each call took.
+    instruments: Option<Instruments>,
+    /// How long the calls took that nobody has asked about yet.
+    spent: Duration,
 }
 
 /// What is told of a hook in the report.
@@ -65,6 +70,24 @@ impl Hooks {
         u32::try_from(self.list.len()).unwrap_or(u32::MAX)
     }
 
+    /// Tells these how long each call takes.
+    pub(crate) fn measure_with(&mut self, instruments: Instruments) {
+        self.instruments = Some(instruments);
+    }
+
+    /// How long calls took since this was asked last.
+    pub(crate) fn take_spent(&mut self) -> Duration {
+        std::mem::take(&mut self.spent)
+    }
+
+    fn note(&mut self, hook: u32, phase: &'static str, started: Instant) {
+        let elapsed = started.elapsed();
+        self.spent += elapsed;
+        if let (Some(instruments), Some(hook)) = (&self.instruments, self.list.get(hook as usize)) {
+            instruments.hook(&hook.name, phase, elapsed);
+        }
+    }
+
     /// Names and policies, in their order.
     pub(crate) fn known(&self) -> impl Iterator<Item = (&str, HookPolicy)> {
         self.list.iter().map(|hook| (hook.name.as_str(), hook.policy))
@@ -87,11 +110,13 @@ impl Hooks {
 
     /// Asks one hook. What went wrong is one line.
     pub(crate) fn pre_batch(&mut self, hook: u32, batch: Batch) -> Result<Verdict, String> {
+        let started = Instant::now();
         let answer = match self.runner(hook)? {
             Runner::Native(native) => caught(|| native.pre_batch(&batch)),
             Runner::Sandboxed(instance) => instance.pre_batch(batch),
             Runner::Waiting(_) => Err("it was not started".to_owned()),
         };
+        self.note(hook, "pre", started);
         match answer {
             Ok(Verdict::Skip(reason)) => Ok(Verdict::Skip(one_line(&reason))),
             Ok(Verdict::Abort(reason)) => Ok(Verdict::Abort(one_line(&reason))),
@@ -107,11 +132,13 @@ impl Hooks {
         batch: &BatchInfo,
         outcome: &Outcome,
     ) -> Result<(), String> {
+        let started = Instant::now();
         let answer = match self.runner(hook)? {
             Runner::Native(native) => caught(|| native.post_batch(batch, outcome)),
             Runner::Sandboxed(instance) => instance.post_batch(batch, outcome),
             Runner::Waiting(_) => Err("it was not started".to_owned()),
         };
+        self.note(hook, "post", started);
         answer.map_err(|reason| one_line(&reason))
     }
 

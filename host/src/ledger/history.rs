@@ -124,7 +124,11 @@ impl History {
             join(&mut parts, part);
         }
         if batch.scope == Scope::Scripted && parts.len() > 1 {
-            return Err(self.unlike(batch, 0, "its transactions are not the same"));
+            return Err(self.unlike(
+                batch,
+                0,
+                "its transactions are not the same as those that it has applied",
+            ));
         }
         Ok(parts)
     }
@@ -209,7 +213,10 @@ impl History {
         };
         if past.checksum != self.met {
             let Range { start, end } = past.statements;
-            let fact = format!("statements {start} to {} are not the same", end - 1);
+            let fact = format!(
+                "statements {start} to {} are not the same as those that it has applied",
+                end - 1
+            );
             return Err(self.unlike(batch, next.saturating_sub(1), &fact));
         }
         self.met = Digest::default();
@@ -220,10 +227,7 @@ impl History {
     fn unlike(&self, batch: &Batch, index: usize, fact: &str) -> Unlike {
         Unlike {
             kind: ErrorKind::Input,
-            message: format!(
-                "the input is not that of run {:?}: {fact} as those that it has applied",
-                self.run
-            ),
+            message: format!("the input is not that of run {:?}: {fact}", self.run),
             place: batch.place(index),
         }
     }
@@ -362,6 +366,14 @@ mod tests {
         shorter.meet(&batch(&["a", "b"])).unwrap();
         let said = shorter.unmet(2).unwrap().to_string();
         assert!(said.contains("it has 2 statements, and statement 3 was"), "{said}");
+    }
+
+    #[test]
+    fn what_was_applied_may_not_be_left_out() {
+        let mut history = history(&[(2..3, State::Applied)], FIVE);
+        history.meet(&cut(FIVE, 0..1)).unwrap();
+        let refused = history.meet(&cut(FIVE, 3..5)).unwrap_err();
+        assert!(refused.message.contains("statements 2 to 2 were applied, and"), "{refused:?}");
     }
 
     #[test]

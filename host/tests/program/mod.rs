@@ -46,10 +46,11 @@ impl Folder {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sql-batcher"));
         let others = std::env::vars_os().map(|(name, _)| name);
-        for name in others.filter(|name| name.to_string_lossy().starts_with("SQL_BATCHER_")) {
+        let ours = |name: &str| name.starts_with("SQL_BATCHER_") || name.starts_with("OTEL_");
+        for name in others.filter(|name| ours(&name.to_string_lossy())) {
             command.env_remove(name);
         }
-        command.env_remove("PGPASSWORD").env_remove("MYSQL_PWD");
+        command.env_remove("PGPASSWORD").env_remove("MYSQL_PWD").env("NO_PROXY", "127.0.0.1");
         command.args(arguments).current_dir(self.0.path());
         command.stdin(Stdio::null()).stderr(Stdio::piped());
         command
@@ -107,6 +108,11 @@ impl Fed {
     /// Gives it more input.
     pub(crate) fn write(&mut self, input: &[u8]) {
         self.0.stdin.as_mut().unwrap().write_all(input).unwrap();
+    }
+
+    /// Gives it no more input.
+    pub(crate) fn close(&mut self) {
+        drop(self.0.stdin.take());
     }
 
     /// Sends a signal, by its name without `SIG`.

@@ -58,6 +58,26 @@ pub(super) async fn limits_statements(adapter: &dyn Adapter, sql: &Sql) {
     session.close().await;
 }
 
+pub(super) async fn lets_sessions_write_at_once(adapter: &dyn Adapter, sql: &Sql) {
+    let writers = adapter.capabilities().max_writers;
+    assert_eq!(writers, (adapter.capabilities().dialect == Dialect::Sqlite).then_some(1));
+    if writers == Some(1) {
+        return;
+    }
+    let mut sessions = [with_table(adapter, sql).await, session(adapter).await];
+    for (id, session) in (1..).zip(&mut sessions) {
+        let open = [sql.begin, &insert(id)];
+        run(&mut **session, Scope::Scripted, &open).await.expect("a row is added");
+    }
+    for session in &mut sessions {
+        run(&mut **session, Scope::Scripted, &["COMMIT;\n"]).await.expect("it is kept");
+    }
+    let [mut first, second] = sessions;
+    has_rows(&mut *first, sql, 2).await;
+    first.close().await;
+    second.close().await;
+}
+
 pub(super) async fn terminates_what_is_open(adapter: &dyn Adapter, sql: &Sql) {
     let mut ended = with_table(adapter, sql).await;
     let terminate = ended.cancel_handle().expect("it can be terminated");

@@ -1,11 +1,18 @@
 //! The adapters against real databases.
 
+mod after_commit;
+mod copy_limits;
 mod mysql;
+mod other_session;
+mod pools;
 mod postgres;
+
+use std::net::ToSocketAddrs as _;
 
 use sql_batcher_adapters::{Adapter as _, Fault, PoolOptions, Scope, Sqlite, connect};
 use sql_batcher_tests::{
     conformance::{Sql, conformance, run, session},
+    proxy::Proxy,
     servers::{mysql_url, postgres_url},
 };
 
@@ -42,6 +49,17 @@ async fn sqlite_in_a_file_conforms() {
     run(&mut *session(&given).await, Scope::Bare, &["SELECT 1;"]).await.unwrap();
     given.close().await;
     assert!(!pool.is_closed());
+}
+
+/// A proxy in front of the server of a URL, and the URL that leads through it.
+fn through_proxy(url: &str) -> (Proxy, String) {
+    let (scheme, rest) = url.split_once("://").expect("a url has a scheme");
+    let (authority, database) = rest.split_once('/').expect("a url has a database");
+    let (user, place) = authority.rsplit_once('@').expect("a url has a user");
+    let mut addresses = place.to_socket_addrs().expect("a url has a host and a port");
+    let proxy = Proxy::start(addresses.next().expect("there is one")).expect("a port is free");
+    let url = format!("{scheme}://{user}@{}/{database}", proxy.address());
+    (proxy, url)
 }
 
 /// The URL of another user.

@@ -6,7 +6,7 @@ use sql_batcher_tests::{
     servers::mysql_url,
 };
 
-const MYSQL: Sql = Sql {
+pub(super) const MYSQL: Sql = Sql {
     create: &[
         "DROP TABLE IF EXISTS batch_conformance;\n",
         "CREATE TABLE batch_conformance (id integer PRIMARY KEY, name text) ENGINE = InnoDB;\n",
@@ -145,6 +145,12 @@ async fn counts_statements_and_not_results() {
         let batch = ["CALL batch_three();", "/*!50003 CALL batch_three() */;", "nonsense;"];
         let problem = run(&mut *session, scope, &batch).await.unwrap_err();
         assert_eq!(problem.statement, Some(2), "{problem:?}");
+    }
+    if adapter.capabilities().server.starts_with("MariaDB") {
+        let call = "SET STATEMENT max_statement_time = 60 FOR CALL batch_three();";
+        let batch = [call, "SELECT 1;", "nonsense;"];
+        let problem = run(&mut *session, Scope::Atomic, &batch).await.unwrap_err();
+        assert_eq!((problem.statement, problem.outcome_unknown), (Some(2), false), "{problem:?}");
     }
     bare(&mut *session, &["DROP PROCEDURE batch_three;"]).await.unwrap();
 }

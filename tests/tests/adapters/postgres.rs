@@ -8,7 +8,7 @@ use sql_batcher_tests::{
 
 use super::with_user;
 
-const POSTGRES: Sql = Sql {
+pub(super) const POSTGRES: Sql = Sql {
     create: &[
         "DROP TABLE IF EXISTS batch_conformance;\n",
         "CREATE TABLE batch_conformance (id integer PRIMARY KEY, name text);\n",

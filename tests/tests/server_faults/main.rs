@@ -2,10 +2,14 @@
 //! right or with a clear error, and its report is true. Nothing is lost and nothing is there twice.
 //! Most need servers, see [`sql_batcher_tests::servers`]; some start their own.
 
-mod direct;
+mod conflicts;
+mod cuts_with_ledger;
+mod disks;
 mod mariadb;
 mod network;
 mod postgres;
+mod restarts;
 mod run;
 mod sqlite;
 mod stalls;
+mod way;

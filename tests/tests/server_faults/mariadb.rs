@@ -1,42 +1,24 @@
-//! Faults of MariaDB: connections that are killed, a server that is, one without a free
-//! connection, a full disk.
+//! Faults of MariaDB: connections that are killed, a server without a free connection.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
 
-use sql_batcher::{ErrorKind, Report, RetryOptions, adapters::PoolOptions, connect};
+use sql_batcher::{ErrorKind, RetryOptions, adapters::PoolOptions, connect};
 use sql_batcher_tests::{
-    own_server::{OwnMariaDb, Setup},
-    proxy::Proxy,
-    servers::mysql_url,
+    direct::Direct, own_server::own_mariadb, proxy::Proxy, servers::mysql_url,
 };
+use xtask::servers::Setup;
 
 use crate::{
-    direct::Direct,
+    conflicts::holder,
     run::{Ended, builder, patient, run, start},
 };
 
-/// Rows of a run of many small batches, and how many of them are in before the server is killed.
-const ROWS: i64 = 3000;
-const ROWS_BEFORE: i64 = 500;
-
-/// A batch that waits in its middle for a lock of `other`'s.
+/// A batch that waits in its middle for a lock of the session's.
 async fn locked(url: &str, table: &str) -> (Direct, String) {
-    let mut other = Direct::to(url).await;
-    other
-        .run(&[
-            &format!("DROP TABLE IF EXISTS {table}"),
-            &format!("CREATE TABLE {table} (id int PRIMARY KEY, n int) ENGINE=InnoDB"),
-            &format!("INSERT INTO {table} VALUES (1, 0)"),
-            "BEGIN",
-            &format!("SELECT 1 FROM {table} WHERE id = 1 FOR UPDATE"),
-        ])
-        .await;
+    let locks = format!("SELECT 1 FROM {table} WHERE id = 1 FOR UPDATE");
     let script =
         format!("INSERT INTO {table} VALUES (2, 0);\nUPDATE {table} SET n = n + 1 WHERE id = 1;\n");
-    (other, script)
+    (holder(url, table, &[1], &locks).await, script)
 }
 
 /// Kills the connection that has this in its text, once there is one.
@@ -45,14 +27,7 @@ async fn kill(watcher: &mut Direct, statement: &str) {
         "SELECT COALESCE(MAX(id), 0) FROM information_schema.processlist \
          WHERE info LIKE '%{statement}%' AND id <> connection_id()"
     );
-    let began = Instant::now();
-    let id = loop {
-        match watcher.number(&found).await {
-            0 => assert!(began.elapsed() < Duration::from_secs(20), "{statement} should run"),
-            id => break id,
-        }
-        tokio::task::yield_now().await;
-    };
+    let id = watcher.until_at(&found, |id| id != 0).await;
     watcher.run(&[&format!("KILL CONNECTION {id}")]).await;
 }
 
@@ -127,45 +102,9 @@ async fn a_connection_to_mariadb_that_is_killed_between_batches_doubles_and_lose
 }
 
 #[tokio::test]
-async fn a_run_ends_right_or_with_an_unknown_outcome_when_mariadb_is_killed_and_is_back() {
-    let Some(server) = OwnMariaDb::start(&Setup::default()) else { return };
-    let url = server.url();
-    let mut direct = Direct::to(&url).await;
-    direct.run(&["CREATE TABLE faults_restart (id int) ENGINE=InnoDB"]).await;
-    let small = builder(&url).await.retries(patient()).max_statements(3);
-    let script: String =
-        (0..ROWS).map(|id| format!("INSERT INTO faults_restart VALUES ({id});\n")).collect();
-    let run = start(small, &script);
-    loop {
-        let rows = direct.number("SELECT count(*) FROM faults_restart").await;
-        if rows >= ROWS_BEFORE {
-            assert!(rows < ROWS, "the run is too fast for this test");
-            break;
-        }
-        tokio::task::yield_now().await;
-    }
-    let restarted = tokio::task::spawn_blocking(move || {
-        let mut server = server;
-        server.restart_immediate();
-        server
-    });
-    let server = restarted.await.expect("it starts again");
-    let ended = run.await.expect("it does not panic");
-    let mut direct = Direct::to(&server.url()).await;
-    let rows = direct.number("SELECT count(*) FROM faults_restart").await;
-    let each = direct.number("SELECT count(DISTINCT id) FROM faults_restart").await;
-    assert_eq!(rows, each, "no row is there twice: {ended}");
-    ended.accounts_for(rows);
-    match ended.kind() {
-        None => assert_eq!(rows, ROWS),
-        kind => assert_eq!(kind, Some(ErrorKind::OutcomeUnknown), "{ended}"),
-    }
-}
-
-#[tokio::test]
 async fn connecting_waits_where_mariadb_has_no_connection_free() {
     let setup = Setup { settings: &["max-connections=10"], ..Setup::default() };
-    let Some(server) = OwnMariaDb::start(&setup) else { return };
+    let Some(server) = own_mariadb(setup) else { return };
     let mut watcher = Direct::to(&server.url()).await;
     // One more than the limit may be a superuser's.
     watcher
@@ -193,59 +132,4 @@ async fn connecting_waits_where_mariadb_has_no_connection_free() {
     let ended = run(batcher, "CREATE TABLE t (id int); INSERT INTO t VALUES (1);").await;
     assert!(ended.error.is_none(), "{ended}");
     assert_eq!(watcher.number("SELECT count(*) FROM t").await, 1);
-}
-
-const FILL: &str = "INSERT INTO faults_large VALUES (1);\n\
-                    INSERT INTO faults_small SELECT seq, repeat('x', 1000) FROM seq_1_to_8000;\n\
-                    INSERT INTO faults_large VALUES (2);\n";
-
-#[tokio::test]
-async fn a_batch_that_fills_the_disk_of_mariadb_is_taken_back_and_works_once_there_is_room() {
-    let setup = Setup { disk_mib: Some(32), ..Setup::default() };
-    let Some(server) = OwnMariaDb::start(&setup) else { return };
-    let mut direct = Direct::to(&server.url()).await;
-    let disk = server.disk();
-    let directory = disk.display();
-    direct
-        .run(&[
-            &format!(
-                "CREATE TABLE faults_small (id int, filling text) ENGINE=InnoDB \
-                 DATA DIRECTORY='{directory}'"
-            ),
-            "CREATE TABLE faults_large (id int) ENGINE=InnoDB",
-        ])
-        .await;
-    let filler = disk.join("filler");
-    fs::write(&filler, vec![0; 28 << 20]).expect("there is room for it");
-    let ended = run(builder(&server.url()).await.retries(patient()), FILL).await;
-    assert_eq!((ended.kind(), ended.code()), (Some(ErrorKind::Database), Some("1114")), "{ended}");
-    let Report { applied, failed, rolled_back, .. } = ended.report;
-    assert_eq!((applied, failed, rolled_back), (0, 1, 2), "{ended}");
-    let rows = "SELECT (SELECT count(*) FROM faults_large) + (SELECT count(*) FROM faults_small)";
-    assert_eq!(direct.number(rows).await, 0);
-    fs::remove_file(&filler).expect("it is ours");
-    let ended = run(builder(&server.url()).await, FILL).await;
-    assert!(ended.error.is_none(), "{ended}");
-    assert_eq!(direct.number(rows).await, 8002);
-}
-
-/// MyISAM waits for room, a minute at a time, and does not hear a cancel while it sleeps.
-#[tokio::test]
-async fn a_batch_that_waits_for_room_on_the_disk_of_mariadb_ends_by_its_time_limit() {
-    let setup = Setup { disk_mib: Some(8), ..Setup::default() };
-    let Some(server) = OwnMariaDb::start(&setup) else { return };
-    let mut direct = Direct::to(&server.url()).await;
-    let directory = server.disk().display().to_string();
-    let table = format!(
-        "CREATE TABLE faults_small (id int, filling text) ENGINE=MyISAM \
-         DATA DIRECTORY='{directory}'"
-    );
-    direct.run(&[&table, "CREATE TABLE faults_large (id int) ENGINE=InnoDB"]).await;
-    let limit = Duration::from_secs(2);
-    let began = Instant::now();
-    let limited = builder(&server.url()).await.retries(patient()).attempt_timeout(limit);
-    let ended = run(limited, &FILL.replace("8000", "20000")).await;
-    assert!(began.elapsed() < limit + Duration::from_secs(5), "{:?}", began.elapsed());
-    assert_eq!((ended.report.applied, ended.report.unknown), (0, 3), "{ended}");
-    assert_eq!(ended.kind(), Some(ErrorKind::OutcomeUnknown), "{ended}");
 }

@@ -17,8 +17,8 @@ use sql_batcher_tests::proxy::{Direction, Fault};
 use tokio::sync::oneshot;
 
 use crate::{
-    network::Way,
     run::{Ended, FIRST, builder, patient, ready},
+    way::Way,
 };
 
 /// The limit that each call is given.

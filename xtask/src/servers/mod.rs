@@ -1,5 +1,6 @@
 //! Throw-away database servers for tests and benchmarks: found or installed, started on ports of
-//! their own in a temporary folder, and certain to be gone afterwards.
+//! their own in temporary folders, and certain to be gone afterwards. [`Servers`] are what all tests
+//! share; a [`Server`] may belong to a single one, which may fill its disk and kill it.
 //!
 //! They do not wait for the disk: a server that is killed keeps what it committed, a machine that
 //! loses power does not.
@@ -9,40 +10,97 @@ mod folder;
 mod mariadb;
 mod postgres;
 mod programs;
+mod prometheus;
+mod server;
 
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
+use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::announce;
 use crate::error::{Error, Result};
-use crate::process::{self, Launch, Running};
+use crate::process;
 
 use folder::Folder;
 use programs::Programs;
 
-/// The variable with the URL of the PostgreSQL server.
-pub(crate) const POSTGRES_URL: &str = "SQL_BATCHER_TEST_POSTGRES_URL";
-/// The variable with the URL of the MariaDB or MySQL server.
-pub(crate) const MYSQL_URL: &str = "SQL_BATCHER_TEST_MYSQL_URL";
+pub use server::Server;
 
-/// How often to try another port when somebody else was quicker to take it.
-const PORTS_TRIED: usize = 3;
-/// How long a server on this machine may take for its first bytes.
-const PROBE_PATIENCE: Duration = Duration::from_secs(2);
+/// The variable with the URL of the PostgreSQL server.
+pub const POSTGRES_URL: &str = "SQL_BATCHER_TEST_POSTGRES_URL";
+/// The variable with the URL of the MariaDB or MySQL server.
+pub const MYSQL_URL: &str = "SQL_BATCHER_TEST_MYSQL_URL";
+
+/// The variable with the file that the PostgreSQL server logs to.
+const POSTGRES_LOG: &str = "SQL_BATCHER_TEST_POSTGRES_LOG";
+/// The variables with the socket of the MariaDB server, and with the file of its general log.
+const MYSQL_SOCKET: &str = "SQL_BATCHER_TEST_MYSQL_SOCKET";
+const MYSQL_GENERAL_LOG: &str = "SQL_BATCHER_TEST_MYSQL_GENERAL_LOG";
+/// The variable with MariaDB's own scripts, to compare how they are split; where its packages put
+/// them.
+const MYSQL_SCRIPTS: &str = "SQL_BATCHER_TEST_MYSQL_SCRIPTS";
+const MYSQL_SCRIPTS_FOLDER: &str = "/usr/share/mysql";
 
 /// Environment variables by which the tests find a server and its programs.
 type Variables = Vec<(&'static str, OsString)>;
 
+/// What a server is to be like.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Setup<'a> {
+    /// Settings as `name=value`, beside those that say where the server is.
+    pub settings: &'a [&'a str],
+    /// Whether it shares the machine with several others: then it has small buffers and logs.
+    pub is_small: bool,
+    /// The size of a disk in memory, beside the server's own data, that may be filled; none: there
+    /// is no such disk.
+    pub disk_mib: Option<u32>,
+}
+
+impl Server {
+    /// Initialises and starts a PostgreSQL server; its superuser is `postgres`, without a password.
+    /// None where its programs are missing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be initialised, does not start, or cannot have its disk in memory.
+    pub fn postgres(setup: &Setup<'_>) -> Result<Option<Self>> {
+        programs::postgres_server().map(|programs| postgres::start(&programs, setup)).transpose()
+    }
+
+    /// Initialises and starts a MariaDB server; its user is `root`, without a password, its database
+    /// `test`. None where its programs are missing.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be initialised, does not start, or cannot have its disk in memory.
+    pub fn mariadb(setup: &Setup<'_>) -> Result<Option<Self>> {
+        programs::mariadb_server().map(|programs| mariadb::start(&programs, setup)).transpose()
+    }
+
+    /// Starts a Prometheus that fetches the metrics of this address ten times a second. None where
+    /// its program is missing.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start.
+    pub fn prometheus(target: SocketAddr) -> Result<Option<Self>> {
+        prometheus::start(target)
+    }
+}
+
+/// Whether this user and system can have disks in memory.
+#[must_use]
+pub fn has_disks() -> bool {
+    Folder::create(Some(1)).is_ok()
+}
+
 /// The servers, and how to reach them. Dropping it stops what was started.
-pub(crate) struct Servers {
+pub struct Servers {
     variables: Variables,
-    // Dropped in this order: first the servers, then the folder with their data.
-    _running: Vec<Running>,
-    _folder: Option<Folder>,
+    _running: Vec<Server>,
 }
 
 impl Servers {
@@ -52,32 +110,35 @@ impl Servers {
     ///
     /// If a server or a program is missing and cannot be installed, or a server does not start;
     /// the message says what to do about it.
-    pub(crate) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let given = Given::from_environment();
         let programs = Programs::find_or_install(given)?;
         let mut variables = programs.variables();
+        variables.extend(prometheus::variables()?);
         let mut running = Vec::new();
-        let folder = if given.postgres && given.mysql { None } else { Some(Folder::create()?) };
-        if let Some(folder) = &folder {
-            if !given.postgres {
-                announce("starting PostgreSQL");
-                let folder = folder.subfolder("postgres")?;
-                let (server, more) = postgres::start(&folder, &programs.postgres)?;
-                running.push(server);
-                variables.extend(more);
-            }
-            if !given.mysql {
-                announce("starting MariaDB");
-                let (server, more) = mariadb::start(&folder.subfolder("mariadb")?, &programs)?;
-                running.push(server);
-                variables.extend(more);
-            }
+        if !given.postgres {
+            announce("starting PostgreSQL");
+            let server = postgres::start(&programs.postgres, &Setup::default())?;
+            variables.push((POSTGRES_URL, server.url().into()));
+            variables.push((POSTGRES_LOG, server.log().into()));
+            running.push(server);
         }
-        Ok(Self { variables, _running: running, _folder: folder })
+        if !given.mysql {
+            announce("starting MariaDB");
+            let server = mariadb::start(&programs.mariadb, &Setup::default())?;
+            variables.push((MYSQL_URL, server.url().into()));
+            variables.push((MYSQL_SOCKET, server.path(mariadb::SOCKET).into()));
+            variables.push((MYSQL_GENERAL_LOG, server.path(mariadb::GENERAL_LOG).into()));
+            if env::var_os(MYSQL_SCRIPTS).is_none() && Path::new(MYSQL_SCRIPTS_FOLDER).is_dir() {
+                variables.push((MYSQL_SCRIPTS, MYSQL_SCRIPTS_FOLDER.into()));
+            }
+            running.push(server);
+        }
+        Ok(Self { variables, _running: running })
     }
 
     /// What to set in the environment of a test.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
+    pub fn variables(&self) -> impl Iterator<Item = (&'static str, &OsString)> {
         self.variables.iter().map(|(name, value)| (*name, value))
     }
 }
@@ -102,7 +163,7 @@ impl Given {
 /// # Errors
 ///
 /// If nothing can be printed or read.
-pub(crate) fn offer(servers: Servers) -> Result<()> {
+pub fn offer(servers: Servers) -> Result<()> {
     let mut text = String::new();
     for (name, value) in servers.variables() {
         let quoted = value.to_string_lossy().replace('\'', r"'\''");
@@ -115,40 +176,6 @@ pub(crate) fn offer(servers: Servers) -> Result<()> {
     let read = io::stdin().read_line(&mut String::new());
     read.map_err(|e| Error::io("cannot read the standard input", e))?;
     Ok(())
-}
-
-/// Starts a server on a free port of this machine, and waits until it answers.
-fn start_on_free_port<'a>(
-    launch: impl Fn(u16) -> Launch<'a>,
-    answers: fn(TcpStream) -> io::Result<bool>,
-) -> Result<(Running, u16)> {
-    let mut attempt = 1;
-    loop {
-        let port = free_port()?;
-        let mut server = Running::start(launch(port))?;
-        let started = server.wait_until(|| connect(port).and_then(answers).unwrap_or(false));
-        match started {
-            Ok(()) => return Ok((server, port)),
-            Err(error) if attempt == PORTS_TRIED => return Err(error),
-            Err(error) if !error.to_string().contains("in use") => return Err(error),
-            Err(_) => attempt += 1,
-        }
-    }
-}
-
-/// A port that nobody listens on at the moment.
-fn free_port() -> Result<u16> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let address = listener.and_then(|listener| listener.local_addr());
-    Ok(address.map_err(|e| Error::io("cannot find a free port", e))?.port())
-}
-
-/// A connection to a port of this machine that does not wait for long.
-fn connect(port: u16) -> io::Result<TcpStream> {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let stream = TcpStream::connect_timeout(&address, PROBE_PATIENCE)?;
-    stream.set_read_timeout(Some(PROBE_PATIENCE))?;
-    Ok(stream)
 }
 
 /// Whether this program runs as root.

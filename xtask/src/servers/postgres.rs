@@ -6,12 +6,11 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::error::Result;
-use crate::process::{self, Launch, Running};
+use crate::process;
 
-use super::{POSTGRES_URL, Variables, is_root, start_on_free_port};
-
-/// The variable with the file that the server logs to.
-const LOG: &str = "SQL_BATCHER_TEST_POSTGRES_LOG";
+use super::folder::Folder;
+use super::server::{Kind, Server};
+use super::{Setup, is_root};
 
 /// The server's settings, beside those that say where it is. Each line of the log begins with the
 /// process id of the session, by which a test finds what it said itself.
@@ -23,42 +22,57 @@ const SETTINGS: [&str; 6] = [
     "logging_collector=off",
     "log_line_prefix=%p|",
 ];
+/// Those of one that shares the machine with several others.
+const SMALL: [&str; 1] = ["shared_buffers=16MB"];
 
-/// Initialises and starts a server in a folder; its superuser is `postgres`, without a password.
+/// Initialises and starts a server; its superuser is `postgres`, without a password.
 ///
 /// # Errors
 ///
 /// If it cannot be initialised, or does not start.
-pub(super) fn start(folder: &Path, programs: &Path) -> Result<(Running, Variables)> {
+pub(super) fn start(programs: &Path, setup: &Setup<'_>) -> Result<Server> {
+    let folder = Folder::create(setup.disk_mib)?;
     let user = User::other_than_root();
     if let Some(user) = &user {
-        user.own(folder)?;
+        folder.give_to(&user.owner())?;
     }
-    let data = folder.join("data");
-    let command = |program: &str| {
+    let (programs, path, data) = (programs.to_owned(), folder.path().to_owned(), folder.data());
+    let command = move |program: &str| {
         let program = programs.join(program);
         let mut command =
             user.as_ref().map_or_else(|| Command::new(&program), |user| user.command(&program));
-        command.arg("-D").arg(&data).env("LC_ALL", "C").current_dir(folder);
+        command.arg("-D").arg(&data).env("LC_ALL", "C").current_dir(&path);
         command
     };
     let mut initdb = command("initdb");
     initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]);
+    if setup.is_small {
+        initdb.arg("--wal-segsize=1");
+    }
     process::output(initdb.arg("--no-sync"))?;
 
-    let launch = |port: u16| {
+    let small = if setup.is_small { &SMALL[..] } else { &[] };
+    let settings: Vec<String> =
+        SETTINGS.iter().chain(small).chain(setup.settings).map(|&s| s.to_owned()).collect();
+    let socket_folder = folder.path().to_owned();
+    let launch = move |port: u16| {
         let mut postgres = command("postgres");
-        postgres.arg("-k").arg(folder).arg("-p").arg(port.to_string());
-        for setting in SETTINGS {
+        postgres.arg("-k").arg(&socket_folder).arg("-p").arg(port.to_string());
+        for setting in &settings {
             postgres.arg("-c").arg(setting);
         }
-        // SIGINT stops it without waiting for its clients; SIGTERM would wait.
-        Launch { name: "PostgreSQL", command: postgres, stop_signal: "INT", folder }
+        postgres
     };
-    let (server, port) = start_on_free_port(launch, answers)?;
-    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-    let log = server.log().into();
-    Ok((server, vec![(POSTGRES_URL, url.into()), (LOG, log)]))
+    let kind = Kind {
+        name: "PostgreSQL",
+        // The immediate shutdown: as after a crash, but for the memory it shares.
+        crash: "QUIT",
+        // The fast one; SIGTERM would wait for the clients.
+        goodbye: "INT",
+        answers,
+        url: |address| format!("postgres://postgres@{address}/postgres"),
+    };
+    Server::start(folder, kind, launch)
 }
 
 /// Somebody else than root.
@@ -85,6 +99,10 @@ impl User {
         Some(Self { uid: uid.trim().to_string(), gid: gid.trim().to_string() })
     }
 
+    fn owner(&self) -> String {
+        format!("{}:{}", self.uid, self.gid)
+    }
+
     /// A program that runs as this user. `setpriv` becomes the program, so that the server is our
     /// own child.
     fn command(&self, program: &Path) -> Command {
@@ -92,12 +110,6 @@ impl User {
         command.arg(format!("--reuid={}", self.uid)).arg(format!("--regid={}", self.gid));
         command.args(["--clear-groups", "--"]).arg(program);
         command
-    }
-
-    /// Gives a folder to this user.
-    fn own(&self, folder: &Path) -> Result<()> {
-        let owner = format!("{}:{}", self.uid, self.gid);
-        process::output(Command::new("chown").arg(owner).arg(folder)).map(drop)
     }
 }
 
@@ -112,7 +124,8 @@ fn answers(mut stream: TcpStream) -> io::Result<bool> {
     stream.write_all(&[&length, &protocol, parameters.as_slice()].concat())?;
     let mut kind = [0];
     stream.read_exact(&mut kind)?;
-    // Taking leave, lest the log tells of a client that was lost.
+    // Its session must be gone before a test begins, as it takes one of few connections; without
+    // taking leave, the log would tell of a client that was lost.
     stream.write_all(b"X\0\0\0\x04")?;
     io::copy(&mut stream, &mut io::sink())?;
     Ok(kind == *b"R")

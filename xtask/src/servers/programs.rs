@@ -35,11 +35,18 @@ pub(super) struct Programs {
     pub(super) postgres: PathBuf,
     /// `mariadb`, `mariadb-dump`.
     mysql: PathBuf,
-    /// `mariadbd`; as the client's folder if no server is to be started.
-    pub(super) mariadbd: PathBuf,
-    /// `mariadb-install-db`; as the client's folder if no server is to be started.
-    pub(super) mariadb_install: PathBuf,
+    /// As the client's folder if no server is to be started.
+    pub(super) mariadb: MariaDbPrograms,
     sqlite_shell: PathBuf,
+}
+
+/// Where the programs of a MariaDB server are.
+#[derive(Debug)]
+pub(super) struct MariaDbPrograms {
+    /// The folder of `mariadbd`.
+    pub(super) server: PathBuf,
+    /// The folder of `mariadb-install-db`.
+    pub(super) install: PathBuf,
 }
 
 /// Programs that come together, in one folder.
@@ -54,6 +61,8 @@ const POSTGRES: Need = Need {
     packages: &["postgresql", "postgresql-client"],
     variable: POSTGRES_FOLDER,
 };
+/// Without the clients, which not every test needs.
+const POSTGRES_SERVER: Need = Need { programs: &["initdb", "postgres"], ..POSTGRES };
 const POSTGRES_CLIENT: Need = Need {
     programs: &["psql", "pg_dump"],
     packages: &["postgresql-client"],
@@ -110,18 +119,20 @@ impl Programs {
     fn find(given: Given) -> std::result::Result<Self, Vec<&'static Need>> {
         let mut missing = Vec::new();
         let mut folder = |need: &'static Need| {
-            folder_with(need.programs, &need.folders()).unwrap_or_else(|| {
+            need.folder().unwrap_or_else(|| {
                 missing.push(need);
                 PathBuf::new()
             })
         };
         let postgres = folder(if given.postgres { &POSTGRES_CLIENT } else { &POSTGRES });
-        let mariadbd = folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADBD });
-        let mariadb_install = folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADB_INSTALL });
+        let mariadb = MariaDbPrograms {
+            server: folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADBD }),
+            install: folder(if given.mysql { &MARIADB_CLIENT } else { &MARIADB_INSTALL }),
+        };
         let mysql = folder(&MARIADB_CLIENT);
         let sqlite_shell = folder(&SQLITE).join("sqlite3");
         if missing.is_empty() {
-            Ok(Self { postgres, mysql, mariadbd, mariadb_install, sqlite_shell })
+            Ok(Self { postgres, mysql, mariadb, sqlite_shell })
         } else {
             Err(missing)
         }
@@ -129,6 +140,11 @@ impl Programs {
 }
 
 impl Need {
+    /// The best folder that has the programs.
+    fn folder(&self) -> Option<PathBuf> {
+        folder_with(self.programs, &self.folders())
+    }
+
     /// Where to look, best first.
     fn folders(&self) -> Vec<PathBuf> {
         let mut folders: Vec<PathBuf> =
@@ -140,6 +156,16 @@ impl Need {
         folders.extend(MORE_FOLDERS.map(PathBuf::from));
         folders
     }
+}
+
+/// The folder of the programs of a PostgreSQL server.
+pub(super) fn postgres_server() -> Option<PathBuf> {
+    POSTGRES_SERVER.folder()
+}
+
+/// The folders of the programs of a MariaDB server.
+pub(super) fn mariadb_server() -> Option<MariaDbPrograms> {
+    Some(MariaDbPrograms { server: MARIADBD.folder()?, install: MARIADB_INSTALL.folder()? })
 }
 
 /// The first of the folders that has all these programs.

@@ -1,0 +1,140 @@
+//! The start of a run and of its batches: the ledger, the slot, and what an earlier process has done
+//! already.
+
+use std::sync::{Arc, PoisonError};
+
+use sql_batcher_adapters::CopyPart;
+
+use tracing::{Instrument as _, field, info_span};
+
+use super::Run;
+use crate::{
+    Error, ErrorKind, Result,
+    batch::Batch,
+    ledger::{Part, Spans},
+    options::Settings,
+    run_batch::{Flight, run},
+    send::Rows,
+    session_memory::asks_for_last_id,
+    slot::Slot,
+};
+
+impl Run {
+    /// Opens the ledger, if one is wanted, and reads what an earlier process has left in it.
+    pub(super) async fn open_ledger(&mut self) -> Result<()> {
+        let settings = &self.driver.settings;
+        let Some(options) = &settings.ledger else { return Ok(()) };
+        let Some(slot) = self.driver.idle.first_mut() else { return Ok(()) };
+        let (ledger, history) = slot.open_ledger(options, settings).await?;
+        for slot in &mut self.driver.idle {
+            slot.ledger = Some(ledger.clone());
+        }
+        let resumed = ledger.resumed;
+        let mut tally = self.tally();
+        if settings.ledger.as_ref().is_some_and(|options| options.resume) && !resumed {
+            tally.notes.push("there was no run to resume: this is a new one".to_owned());
+        }
+        tally.run = Some(ledger.run);
+        drop(tally);
+        self.spans = Some(Spans::new(self.spans_run()));
+        self.history = history;
+        Ok(())
+    }
+
+    /// Starts what the component has handed out, as far as there are slots.
+    pub(super) fn launch(&mut self) -> Result<()> {
+        while let Some(batch) = self.queue.pop_front() {
+            let Some(slot) = self.free_slot() else {
+                self.queue.push_front(batch);
+                return Ok(());
+            };
+            match self.known_parts(&batch) {
+                Ok(parts) => self.start(slot, batch, parts),
+                Err(error) => {
+                    self.queue.push_front(batch);
+                    self.driver.idle.push(slot);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The free slot with the lowest number: so what changes the session, beside which nothing is
+    /// under way, runs in the first; and so does what needs a session that was changed.
+    fn free_slot(&mut self) -> Option<Slot> {
+        let pins = self.driver.memory.lock().unwrap_or_else(PoisonError::into_inner).pins();
+        let idle = &mut self.driver.idle;
+        let (index, slot) = idle.iter().enumerate().min_by_key(|(_, slot)| slot.number)?;
+        if pins && slot.number > 0 {
+            return None;
+        }
+        Some(idle.swap_remove(index))
+    }
+
+    /// What an earlier process has done of a batch.
+    fn known_parts(&mut self, batch: &Batch) -> Result<Vec<Part>> {
+        self.refuse_last_id(batch)?;
+        match self.spans {
+            Some(_) => {
+                self.history.meet(batch).map_err(|unlike| Error::of_past(unlike, &self.sources))
+            }
+            None => Ok(vec![Part { range: 0..batch.statements(), known: None }]),
+        }
+    }
+
+    /// With several batches in flight it is chance which session has the last id, or a later one.
+    fn refuse_last_id(&self, batch: &Batch) -> Result<()> {
+        let Settings { max_in_flight, dialect, .. } = self.driver.settings;
+        if max_in_flight == 1 {
+            return Ok(());
+        }
+        let Some(index) = asks_for_last_id(dialect, batch, 0..batch.statements()) else {
+            return Ok(());
+        };
+        let message = "the last inserted id is not certain with more than one batch in flight";
+        let position = self.sources.of_statement(batch, index);
+        Err(Error::new(ErrorKind::InvalidOptions, message).at(position))
+    }
+
+    fn start(&mut self, slot: Slot, batch: Batch, parts: Vec<Part>) {
+        let spans_run = self.spans_run();
+        let rows = match &mut self.spans {
+            Some(spans) => Rows::Each { span: spans.next(&batch), spans_run },
+            None => Rows::None,
+        };
+        self.note_known(&batch, &parts);
+        self.tally().under_way += batch.statements() as u64;
+        if batch.copy == Some(CopyPart::First) {
+            self.copying = self.sources.of_statement(&batch, 0);
+        }
+        let sources = Arc::clone(&self.sources);
+        let is_sent = parts.iter().any(|part| part.known.is_none());
+        let _under_way = is_sent.then(|| self.driver.instruments.start(&batch));
+        let span = info_span!(
+            "batch",
+            sql_batcher.batch = batch.id,
+            sql_batcher.statements = batch.statements(),
+            sql_batcher.bytes = batch.body.len(),
+            sql_batcher.sealed_by = batch.sealed_by.name(),
+            error.r#type = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let flight = Flight { batch, parts, rows, sources, _under_way };
+        self.flights.spawn(run(slot, flight).instrument(span));
+    }
+
+    /// Counts what is not sent, as it was dealt with before.
+    fn note_known(&self, batch: &Batch, parts: &[Part]) {
+        if parts.iter().all(|part| part.known.is_none()) {
+            return;
+        }
+        let mut tally = self.tally();
+        let known = parts.iter().filter(|part| part.known.is_some());
+        tally.before.statements += known.map(|part| part.range.len() as u64).sum::<u64>();
+        if parts.iter().all(|part| part.known.is_some()) {
+            tally.before.batches += 1;
+            tally.before.bytes += batch.body.len() as u64;
+        }
+    }
+}
