@@ -141,6 +141,8 @@ pub fn built(folder: &str, profile: &str) -> PathBuf {
 /// is there, and gives the path of its component.
 pub fn built_with_npm() -> PathBuf {
     let folder = example("template-js");
+    let has_npm = Command::new("npm").arg("--version").output().is_ok();
+    assert!(has_npm, "npm is missing: install Node.js 20 or later (apt-get install nodejs npm)");
     let npm = |arguments: &[&str]| output(Command::new("npm").current_dir(&folder).args(arguments));
     let changed = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified());
     let installed = changed("node_modules/.package-lock.json");

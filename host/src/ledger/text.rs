@@ -146,10 +146,14 @@ pub(super) fn shape(settings: &Settings) -> String {
         Dialect::MySql => "mysql",
         _ => "generic",
     };
+    let room = match settings.hook_room {
+        0 => String::new(),
+        bytes => format!(", hook_room {bytes}"),
+    };
     format!(
         "format 1, dialect {dialect}, max_bytes {}, max_statements {}, max_rows {most_rows}, \
-         oversized {alone}, transactions {transactions}, hook_room {}",
-        settings.max_bytes, settings.max_statements, settings.hook_room
+         oversized {alone}, transactions {transactions}{room}",
+        settings.max_bytes, settings.max_statements
     )
 }
 
@@ -158,12 +162,18 @@ pub(super) fn same_shape(run: &str, then: &str, now: &str) -> Result<()> {
     if then == now {
         return Ok(());
     }
-    let now: Vec<&str> = now.split(", ").collect();
-    let changed: Vec<&str> = then.split(", ").filter(|option| !now.contains(option)).collect();
-    let message = format!(
-        "run {run:?} was begun with other options: {}; resume it with the same",
-        changed.join(", ")
-    );
+    let (then, now): (Vec<&str>, Vec<&str>) =
+        (then.split(", ").collect(), now.split(", ").collect());
+    let beyond = |some: &[&str], others: &[&str]| {
+        let options = some.iter().filter(|option| !others.contains(option)).copied();
+        options.collect::<Vec<_>>().join(", ")
+    };
+    let changed = match (beyond(&then, &now), beyond(&now, &then)) {
+        (nothing, new) if nothing.is_empty() => format!("without {new}"),
+        (changed, _) => changed,
+    };
+    let message =
+        format!("run {run:?} was begun with other options: {changed}; resume it with the same");
     Err(Error::new(ErrorKind::InvalidOptions, message))
 }
 
@@ -214,6 +224,9 @@ mod tests {
     fn an_option_that_changed_is_named() {
         let then = shape_of(Options::default().max_bytes(1000));
         let now = shape_of(Options::default().max_bytes(2000).max_rows(7));
+        let hooked = shape(&Settings { hook_room: 9, ..Options::default().settle().unwrap() });
+        let without = same_shape("r", &shape_of(Options::default()), &hooked).unwrap_err();
+        assert!(without.to_string().contains("other options: without hook_room 9;"), "{without}");
         assert!(same_shape("r", &then, &then).is_ok());
         assert_eq!(
             same_shape("r", &then, &now).unwrap_err().to_string(),

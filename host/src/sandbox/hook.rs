@@ -8,7 +8,7 @@
 mod limits;
 mod world;
 
-use std::{fmt, path::Path, sync::OnceLock};
+use std::{fmt, fs::File, io::Read as _, path::Path, sync::OnceLock};
 
 use wasmtime::{
     Cache, CacheConfig, Config, Engine, OptLevel, ResourceLimiter, Store, Trap,
@@ -86,10 +86,13 @@ impl SandboxedHook {
         let path = path.as_ref();
         let name = path.display().to_string();
         let unread = |error| Error::input(&name, error);
-        let length = path.metadata().map_err(unread)?.len();
-        // What is too large is not read at all.
+        let file = File::open(path).map_err(unread)?;
+        let length = file.metadata().map_err(unread)?.len();
+        // What is too large is not read at all; what has no length, no farther than the limit.
         limits.check_component(length).map_err(|error| error.about(&name))?;
-        let component = std::fs::read(path).map_err(unread)?;
+        let mut component = Vec::new();
+        let most = limits.component_bytes.saturating_add(1);
+        file.take(most).read_to_end(&mut component).map_err(unread)?;
         Self::compile(&component, limits).map_err(|error| error.about(&name))
     }
 

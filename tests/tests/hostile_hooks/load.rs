@@ -156,6 +156,14 @@ async fn what_is_no_hook_is_refused_before_any_of_it_runs() {
     beside.end().await;
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_without_an_end_is_read_no_farther_than_the_limit() {
+    let error = SandboxedHook::open("/dev/zero", HookLimits::default()).unwrap_err();
+    let expected = "/dev/zero: a hook of 16777217 bytes exceeds the limit of 16777216";
+    assert_eq!(error.to_string(), expected);
+}
+
 #[test]
 fn a_file_that_is_too_large_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
