@@ -11,6 +11,10 @@ use std::{
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
+use crate::servers::{may_skip, note_skipped};
+
+/// The variable with the folder of Node's programs.
+const NODE: &str = "SQL_BATCHER_TEST_NODE_BIN";
 const CONTRACT: &str = include_str!("../../wit/sql-batcher.wit");
 /// Settings of the outer build that are not those of a component.
 const NOT_INHERITED: [&str; 7] = [
@@ -138,19 +142,31 @@ pub fn built(folder: &str, profile: &str) -> PathBuf {
 }
 
 /// Builds `examples/hooks/template-js` with npm, which fetches what its lock file names unless that
-/// is there, and gives the path of its component.
-pub fn built_with_npm() -> PathBuf {
+/// is there, and gives the path of its component. None where the test is to be skipped.
+///
+/// # Panics
+/// If npm is missing or fails.
+pub fn built_with_npm() -> Option<PathBuf> {
+    let Some(programs) = env::var_os(NODE).map(PathBuf::from) else {
+        assert!(may_skip(), "set {NODE} to the folder of node and npm");
+        note_skipped("no npm");
+        return None;
+    };
+    let path = env::var_os("PATH").unwrap_or_default();
+    let folders = [programs.clone()].into_iter().chain(env::split_paths(&path));
+    let path = env::join_paths(folders).unwrap();
     let folder = example("template-js");
-    let has_npm = Command::new("npm").arg("--version").output().is_ok();
-    assert!(has_npm, "npm is missing: install Node.js 20 or later (apt-get install nodejs npm)");
-    let npm = |arguments: &[&str]| output(Command::new("npm").current_dir(&folder).args(arguments));
+    let npm = |arguments: &[&str]| {
+        let mut npm = Command::new(programs.join("npm"));
+        output(npm.current_dir(&folder).env("PATH", &path).args(arguments))
+    };
     let changed = |name: &str| fs::metadata(folder.join(name)).and_then(|file| file.modified());
     let installed = changed("node_modules/.package-lock.json");
     if !installed.is_ok_and(|installed| installed > changed("package-lock.json").unwrap()) {
         npm(&["ci", "--no-audit", "--no-fund"]);
     }
     npm(&["run", "build"]);
-    folder.join("hook.wasm")
+    Some(folder.join("hook.wasm"))
 }
 
 fn example(folder: &str) -> PathBuf {

@@ -13,6 +13,8 @@ use super::{Given, MYSQL_URL, POSTGRES_URL, Variables, apt};
 const POSTGRES_FOLDER: &str = "SQL_BATCHER_TEST_POSTGRES_BIN";
 /// The variable with the folder of MariaDB's client programs.
 const MYSQL_FOLDER: &str = "SQL_BATCHER_TEST_MYSQL_BIN";
+/// The variable with the folder of Node's programs.
+const NODE_FOLDER: &str = "SQL_BATCHER_TEST_NODE_BIN";
 /// The variable with the shell of SQLite.
 const SQLITE_SHELL: &str = "SQL_BATCHER_TEST_SQLITE_SHELL";
 
@@ -38,6 +40,8 @@ pub(super) struct Programs {
     /// As the client's folder if no server is to be started.
     pub(super) mariadb: MariaDbPrograms,
     sqlite_shell: PathBuf,
+    /// `node`, `npm`: a hook in JavaScript is built with them.
+    node: PathBuf,
 }
 
 /// Where the programs of a MariaDB server are.
@@ -83,6 +87,9 @@ const MARIADB_CLIENT: Need = Need {
 const SQLITE: Need =
     Need { programs: &["sqlite3"], packages: &["sqlite3"], variable: SQLITE_SHELL };
 
+const NODE: Need =
+    Need { programs: &["node", "npm"], packages: &["nodejs", "npm"], variable: NODE_FOLDER };
+
 impl Programs {
     /// Finds the programs; those that are missing are installed, where that is possible.
     ///
@@ -112,6 +119,7 @@ impl Programs {
             (POSTGRES_FOLDER, self.postgres.clone().into()),
             (MYSQL_FOLDER, self.mysql.clone().into()),
             (SQLITE_SHELL, self.sqlite_shell.clone().into()),
+            (NODE_FOLDER, self.node.clone().into()),
         ]
     }
 
@@ -131,8 +139,9 @@ impl Programs {
         };
         let mysql = folder(&MARIADB_CLIENT);
         let sqlite_shell = folder(&SQLITE).join("sqlite3");
+        let node = folder(&NODE);
         if missing.is_empty() {
-            Ok(Self { postgres, mysql, mariadb, sqlite_shell })
+            Ok(Self { postgres, mysql, mariadb, sqlite_shell, node })
         } else {
             Err(missing)
         }
