@@ -75,9 +75,10 @@ async fn the_audit_log_agrees_with_that_of_postgresql() {
     let Some(server) = own_postgres(Setup { settings, ..Setup::default() }) else { return };
     let mut direct = Direct::to(&server.url()).await;
     direct.run(&["CREATE TABLE audited (id INTEGER PRIMARY KEY, note TEXT)"]).await;
-    let database = connect(&server.url(), &PoolOptions::default(), &RetryOptions::none());
+    let (url, retries) = (server.url(), RetryOptions::none());
+    let database = connect(&url, &PoolOptions::default(), &retries).await.unwrap();
     let log = Log::default();
-    let mut batcher = Batcher::builder_boxed(database.await.unwrap())
+    let mut batcher = Batcher::builder_boxed(database)
         .max_bytes(64 * 1024)
         .sandboxed_hook("guard", HookPolicy::Abort, shipped("guard", ""))
         .sandboxed_hook("tagger", HookPolicy::Abort, shipped("tagger", "application=loader"))
