@@ -41,7 +41,9 @@ const OWN_SQL_MODE: &str = "SET sql_mode = IF(FIND_IN_SET('IGNORE_SPACE', @@glob
 
 /// Which server it is, which thread of it, and when it was started: see [`identify`].
 const IDENTIFY: &str = "SELECT CAST(connection_id() AS CHAR), CAST(@@hostname AS CHAR), \
-     CAST(UNIX_TIMESTAMP() AS CHAR); SHOW GLOBAL STATUS LIKE 'Uptime'";
+     CAST(UNIX_TIMESTAMP() AS CHAR), (SELECT CAST(host AS CHAR) \
+     FROM information_schema.processlist WHERE id = connection_id()); \
+     SHOW GLOBAL STATUS LIKE 'Uptime'";
 /// How far two readings of a server's start may lie apart. The time and the time up are read by
 /// two statements, each in whole seconds.
 const START_WITHIN_SECONDS: u64 = 5;
@@ -113,6 +115,8 @@ pub(super) struct Thread {
     host: String,
     /// When the server was started, by its own clock, in seconds since 1970.
     server_started: i64,
+    /// The address and the port of its client, as the server has them.
+    client: Option<String>,
 }
 
 /// Makes a new session as it should be, and says which thread it has.
@@ -139,6 +143,7 @@ async fn identify(connection: &mut MySqlConnection) -> Result<Thread, sqlx::Erro
         id: number(session.try_get(0)?)?,
         host: session.try_get(1)?,
         server_started: now.saturating_sub(up),
+        client: session.try_get(3)?,
     })
 }
 
@@ -194,7 +199,10 @@ impl Stop {
             let mut connection = self.options.connect().await?;
             let server = identify(&mut connection).await?;
             let is_same_host = server.host == self.thread.host;
-            if is_same_host && self.thread.is_of_same_start(&server) {
+            if is_same_host
+                && self.thread.is_of_same_start(&server)
+                && self.thread.is_not_another(&mut connection).await?
+            {
                 work(&mut connection).await?;
             }
             connection.close().await?;
@@ -219,6 +227,16 @@ impl Thread {
     fn is_of_same_start(&self, other: &Self) -> bool {
         let apart = self.server_started.abs_diff(other.server_started);
         apart <= START_WITHIN_SECONDS
+    }
+
+    /// Whether no other client has the thread of this number: its address and port are not ours,
+    /// where a server was started anew sooner than the start tells.
+    async fn is_not_another(&self, connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+        let look = "SELECT CAST(host AS CHAR) FROM information_schema.processlist WHERE id = ";
+        let look = sqlx::raw_sql(AssertSqlSafe(format!("{look}{}", self.id)));
+        let Some(thread) = connection.fetch_optional(look).await? else { return Ok(true) };
+        let client: Option<String> = thread.try_get(0)?;
+        Ok(client == self.client)
     }
 }
 
@@ -252,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_server_that_was_started_within_seconds_of_another_reading_is_the_same() {
-        let started = |server_started| Thread { id: 1, host: "a".to_owned(), server_started };
+        let started =
+            |server_started| Thread { id: 1, host: "a".to_owned(), server_started, client: None };
         for (other, same) in [(94, false), (95, true), (100, true), (105, true), (106, false)] {
             assert_eq!(started(100).is_of_same_start(&started(other)), same, "{other}");
         }
