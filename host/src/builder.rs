@@ -287,7 +287,9 @@ impl Builder {
         (commands, stop): (mpsc::Receiver<Command>, watch::Receiver<Stop>),
     ) -> Driver {
         let database = self.adapter.capabilities();
-        let tally = Tally::new(database.server.clone(), database.notes.clone());
+        let mut notes = database.notes.clone();
+        notes.extend(self.options.note_on(&settings));
+        let tally = Tally::new(database.server.clone(), notes);
         let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
         let skipping = self.skipping.map(Arc::new);
         let Times { connect_timeout, attempt_timeout, deadline } = settings.times;

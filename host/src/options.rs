@@ -1,10 +1,13 @@
 //! What a run may be told, checked before it starts.
 
+mod settings;
+
 use std::{fmt::Display, ops::RangeInclusive, time::Duration};
 
-use sql_batcher_adapters::{Capabilities, Dialect};
+use sql_batcher_adapters::Dialect;
 
-use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_ROW_BYTES};
+pub(crate) use self::settings::Settings;
+use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -319,114 +322,6 @@ impl Options {
 
     fn statement_bytes(&self) -> u64 {
         self.max_statement_bytes.unwrap_or(self.max_bytes.max(64 * MIB))
-    }
-
-    /// Bytes of a batch that are left free where there are hooks.
-    pub(crate) fn room_for_hooks(&self, max_bytes: u64) -> u64 {
-        self.hook_room.unwrap_or(HOOK_ROOM.min(max_bytes / 2)).min(max_bytes.saturating_sub(1))
-    }
-
-    /// The options as they hold where no database is involved.
-    pub(crate) fn settle(&self) -> Result<Settings> {
-        self.check()?;
-        let max_statement_bytes = self.statement_bytes();
-        Ok(Settings {
-            dialect: self.dialect.unwrap_or(Dialect::Generic),
-            max_bytes: self.max_bytes,
-            max_statement_bytes,
-            max_statements: self.max_statements,
-            max_rows: self.max_rows,
-            max_age: self.max_age,
-            max_in_flight: self.in_flight,
-            show_values: self.show_values,
-            send_alone_bytes: match self.oversized {
-                Oversized::Refuse => None,
-                Oversized::SendAlone => Some(max_statement_bytes),
-            },
-            transactions: self.transactions,
-            sandbox: self.sandbox,
-            retries: self.retries,
-            times: self.times,
-            ledger: self.ledger.clone(),
-            hook_room: 0,
-        })
-    }
-
-    /// The options as they hold with a database that can do this.
-    pub(crate) fn settle_for(&self, database: &Capabilities) -> Result<Settings> {
-        let mut settings = self.settle()?;
-        settings.dialect = self.dialect.unwrap_or(database.dialect);
-        let (row_bytes, rows) = match settings.ledger {
-            Some(_) => (MAX_ROW_BYTES, 1),
-            None => (0, 0),
-        };
-        let most = database.max_request_bytes.saturating_sub(row_bytes).max(1);
-        settings.max_bytes = settings.max_bytes.min(most);
-        settings.send_alone_bytes = settings.send_alone_bytes.map(|bytes| bytes.min(most));
-        if let Some(count) = database.max_statements_per_request {
-            settings.max_statements =
-                settings.max_statements.min(count.saturating_sub(rows).max(1));
-        }
-        let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
-        settings.max_in_flight = settings.max_in_flight.min(writers);
-        if database.transactions {
-            return Ok(settings);
-        }
-        if settings.ledger.is_some() {
-            let message = format!("{} has no transactions for a ledger", database.server);
-            return Err(Error::new(ErrorKind::InvalidOptions, message));
-        }
-        if settings.transactions == Transactions::Run {
-            let message = format!("{} has no transactions to run in", database.server);
-            return Err(Error::new(ErrorKind::InvalidOptions, message));
-        }
-        settings.transactions = Transactions::None;
-        Ok(settings)
-    }
-}
-
-/// Options that have been checked, and what the database allows taken into account.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Settings {
-    pub(crate) dialect: Dialect,
-    pub(crate) max_bytes: u64,
-    pub(crate) max_statement_bytes: u64,
-    pub(crate) max_statements: u32,
-    pub(crate) max_rows: Option<u32>,
-    pub(crate) max_age: Option<Duration>,
-    pub(crate) max_in_flight: u32,
-    /// Whether errors may quote values.
-    pub(crate) show_values: bool,
-    /// The most bytes of a statement that is sent by itself; none: it is refused.
-    pub(crate) send_alone_bytes: Option<u64>,
-    pub(crate) transactions: Transactions,
-    pub(crate) sandbox: SandboxLimits,
-    pub(crate) retries: RetryOptions,
-    pub(crate) times: Times,
-    pub(crate) ledger: Option<LedgerOptions>,
-    /// Bytes of a batch that are left free for hooks; 0 without them.
-    pub(crate) hook_room: u64,
-}
-
-impl Settings {
-    /// The most bytes of a body that may cross the boundary.
-    pub(crate) fn max_body_bytes(&self) -> u64 {
-        self.max_bytes.max(self.send_alone_bytes.unwrap_or(0))
-    }
-
-    /// The memory limit of the sandbox: see [`SandboxLimits::memory_bytes`].
-    pub(crate) fn memory_bytes(&self, has_hooks: bool) -> u64 {
-        let statements = u64::from(self.max_statements);
-        let for_hooks = match has_hooks {
-            true => 4 * self.max_body_bytes() + 256 * statements,
-            false => 0,
-        };
-        let needed = 16 * MIB
-            + 3 * self.max_statement_bytes
-            + 4 * self.max_body_bytes() * u64::from(self.max_in_flight)
-            + 128 * statements
-            + for_hooks;
-        self.sandbox.memory_bytes.unwrap_or(needed).min(*MEMORY.end())
     }
 }
 

@@ -556,6 +556,19 @@ async fn an_aborted_run_takes_back_what_a_cancelled_one_waits_for() {
 }
 
 #[tokio::test]
+async fn batches_in_flight_are_as_many_as_can_write_at_once() {
+    let database = Scripted::new().with(|can| can.max_writers = Some(1));
+    let mut batcher = small(&database).in_flight(4).build().await.unwrap();
+    batcher.add_all(inserts(100)).await.unwrap();
+    let report = batcher.finish().await.unwrap();
+    let note = "in_flight of 4 is lowered to 1: no more can write at once";
+    assert_eq!(
+        (applied(&database), &report.notes[..]),
+        (inserts(100).collect(), &[note.into()][..])
+    );
+}
+
+#[tokio::test]
 async fn values_are_shown_only_where_that_is_wanted() {
     for (show, said) in
         [(false, "1:1: statement 1: near '…'"), (true, "1:1: statement 1: near 's'")]
