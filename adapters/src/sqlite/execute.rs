@@ -136,6 +136,7 @@ impl Session {
         let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {
             let Some(mut lease) = held.take() else { return Ok(Err(Problem::lost())) };
+            runtime.block_on(caught_up(&mut lease))?;
             let result = match runtime.block_on(lease.lock_handle()) {
                 Ok(mut locked) => Ok(work(&mut Database::of(&mut locked), &signal)),
                 Err(error) => Err(error),
@@ -164,6 +165,14 @@ impl Session {
         })
         .await
     }
+}
+
+/// Waits until the driver's own thread has seen what it was told before. To hand the connection over
+/// is to tell it so, through a queue, while the connection is held: were the thread so late that the
+/// queue is full (50 by default, `SqliteConnectOptions::command_buffer_size`), each would wait for
+/// the other for ever.
+async fn caught_up(lease: &mut Lease) -> Result<(), sqlx::Error> {
+    sqlx::Connection::ping(&mut **lease).await
 }
 
 #[async_trait]

@@ -316,3 +316,32 @@ async fn a_closed_adapter_gives_no_sessions() {
     let Err(error) = database.acquire().await else { panic!("there was a session") };
     assert_eq!(error.message, "the adapter for sqlite at :memory: is closed");
 }
+
+#[test]
+fn quick_requests_do_not_overtake_the_drivers_own_thread() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    static OVER: AtomicBool = AtomicBool::new(false);
+    // Others that want the processors make that thread late at times.
+    for _ in 0..8 {
+        std::thread::spawn(|| while !OVER.load(Ordering::Relaxed) {});
+    }
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let done = runtime.block_on(async {
+        // The shortest queue, so that being late once is enough.
+        let options = sqlx::sqlite::SqliteConnectOptions::new();
+        let options = options.in_memory(true).command_buffer_size(1);
+        let pool = sqlx::sqlite::SqlitePoolOptions::new().max_connections(1);
+        let pool = pool.connect_with(options).await.unwrap();
+        let mut session = Sqlite::from_pool(pool).await.unwrap().acquire().await.unwrap();
+        let requests = async {
+            for _ in 0..20_000 {
+                run(&mut *session, Scope::Bare, &[b"SELECT 1;"]).await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(120), requests).await
+    });
+    OVER.store(true, Ordering::Relaxed);
+    // What waits for ever cannot be waited for.
+    runtime.shutdown_background();
+    assert!(done.is_ok(), "they wait for each other");
+}
