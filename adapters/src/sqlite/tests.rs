@@ -323,7 +323,11 @@ fn quick_requests_do_not_overtake_the_drivers_own_thread() {
     static OVER: AtomicBool = AtomicBool::new(false);
     // Others that want the processors make that thread late at times.
     for _ in 0..8 {
-        std::thread::spawn(|| while !OVER.load(Ordering::Relaxed) {});
+        std::thread::spawn(|| {
+            while !OVER.load(Ordering::Relaxed) {
+                std::hint::spin_loop()
+            }
+        });
     }
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let done = runtime.block_on(async {
