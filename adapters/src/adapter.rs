@@ -18,6 +18,10 @@ pub enum Dialect {
     PostgreSql,
     /// As the `mysql` and `mariadb` clients split.
     MySql,
+    /// As Trino's command line splits.
+    Trino,
+    /// As Snowflake's command lines split.
+    Snowflake,
 }
 
 /// What a database can do, as it says itself where it can be asked.
@@ -30,8 +34,18 @@ pub struct Capabilities {
     pub dialect: Dialect,
     /// The most bytes of one request body, what the adapter itself adds already taken off.
     pub max_request_bytes: u64,
+    /// The most characters of one request body, as Java counts them: units of UTF-16. None: no
+    /// limit but that of bytes.
+    pub max_request_characters: Option<u64>,
     /// The most statements of one request; none: no limit.
     pub max_statements_per_request: Option<u32>,
+    /// The most rows of one INSERT; none: no limit but that of the request.
+    pub max_rows_per_insert: Option<u32>,
+    /// Whether an INSERT of several rows does in this session what INSERTs of one row each do.
+    /// Where it does not, `notes` says why.
+    pub multi_row_inserts: bool,
+    /// Whether there is a faster way for INSERTs of plain literals ([`Request::inserts`]).
+    pub fast_path: bool,
     /// Whether a batch of several statements can be applied whole or not at all.
     pub transactions: bool,
     /// Whether definitions (`CREATE TABLE`) take part in transactions.
@@ -75,6 +89,18 @@ pub enum CopyPart {
     Last,
 }
 
+/// Where the rows of an INSERT stand: its text is `prefix` bytes, the rows of `VALUES`, each in
+/// parentheses and parted by commas, and `tail` bytes, then its terminator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InsertRows {
+    /// The statement, by index in its request.
+    pub statement: u32,
+    /// Bytes from its beginning to the first row.
+    pub prefix: u32,
+    /// Bytes from the last row to its terminator.
+    pub tail: u32,
+}
+
 /// One request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -88,6 +114,9 @@ pub struct Request<'a> {
     pub scope: Scope,
     /// Where it is part of a `COPY` block: which.
     pub copy: Option<CopyPart>,
+    /// The INSERTs of constants among the statements, in their order, which may be sent in whatever
+    /// way is fastest and gives the same result. Empty unless the user has asked for that.
+    pub inserts: &'a [InsertRows],
 }
 
 /// What an applied request did.

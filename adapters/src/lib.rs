@@ -18,7 +18,8 @@ mod query;
 mod values;
 
 pub use adapter::{
-    Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, Request, Scope,
+    Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, InsertRows, Request,
+    Scope,
 };
 pub use connect::connect;
 pub use failure::{AdapterError, Fault, Problem};

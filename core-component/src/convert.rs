@@ -19,6 +19,7 @@ macro_rules! cases {
 
 cases!(wit::Dialect => core::Dialect {
     Generic => Generic, Sqlite => Sqlite, Postgresql => PostgreSql, Mysql => MySql,
+    Trino => Trino, Snowflake => Snowflake,
 });
 
 cases!(wit::Transactions => core::Transactions { Batch => Batch, Run => Run, None => None });
@@ -65,8 +66,10 @@ impl From<wit::Options> for core::Options {
             dialect: options.dialect.into(),
             limits: core::Limits {
                 max_batch_bytes: limits.max_batch_bytes,
+                max_batch_characters: limits.max_batch_characters,
                 max_statement_bytes: limits.max_statement_bytes,
                 max_statements: limits.max_statements,
+                max_commands: limits.max_commands,
                 max_rows: limits.max_rows,
                 max_age_ms: limits.max_age_ms,
                 max_in_flight: limits.max_in_flight,
@@ -76,6 +79,10 @@ impl From<wit::Options> for core::Options {
                 wit::Oversized::SendAlone(bytes) => core::Oversized::SendAlone(bytes),
             },
             transactions: options.transactions.into(),
+            merging: options.merging.map(|merging| core::Merging {
+                max_rows: merging.max_rows,
+                locates_rows: merging.locates_rows,
+            }),
             hooks: options
                 .hooks
                 .into_iter()
@@ -164,11 +171,19 @@ impl From<core::Batch> for wit::Batch {
             lengths: batch.lengths,
             kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
             rows: batch.rows,
+            joins: batch.joins.into_iter().map(wit::Join::from).collect(),
             scope: batch.scope.into(),
             ends_transaction: batch.ends_transaction,
             copy: batch.copy.map(wit::CopyPart::from),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<core::Join> for wit::Join {
+    fn from(join: core::Join) -> Self {
+        let core::Join { first, statements, prefix, tail } = join;
+        Self { first, statements, prefix, tail }
     }
 }
 

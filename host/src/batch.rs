@@ -96,6 +96,21 @@ impl SealReason {
     }
 }
 
+/// INSERTs that stand one behind the other and differ in their rows only: they are sent as one, the
+/// first up to its last row, then a comma and the rows of each other, then what is behind the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Join {
+    /// The index of the first.
+    pub first: u32,
+    /// How many there are.
+    pub statements: u32,
+    /// Bytes of each from its beginning to its first row.
+    pub prefix: u32,
+    /// Bytes of each behind its last row, up to its terminator.
+    pub tail: u32,
+}
+
 /// One request to a database. The lists have one item for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -122,6 +137,8 @@ pub struct Batch {
     pub kinds: Vec<StatementKind>,
     /// Rows of `VALUES`; counted only where a limit on rows is set.
     pub rows: u32,
+    /// Which statements are sent as one, in their order.
+    pub joins: Vec<Join>,
     /// How it is to be applied.
     pub scope: Scope,
     /// Whether a transaction of the script's own ends with its last statement.
@@ -173,7 +190,8 @@ impl Batch {
 
     /// The statement as the adapters take it.
     pub fn request(&self) -> Request<'_> {
-        Request { body: &self.body, ends: &self.ends, scope: self.scope, copy: self.copy }
+        let Self { body, ends, scope, copy, .. } = self;
+        Request { body, ends, scope: *scope, copy: *copy, inserts: &[] }
     }
 
     /// Where the statement of this index (from 0) starts.
@@ -238,6 +256,7 @@ pub(crate) mod tests {
             lengths: Vec::new(),
             kinds: Vec::new(),
             rows: 0,
+            joins: Vec::new(),
             scope: Scope::Atomic,
             ends_transaction: false,
             copy: None,

@@ -207,6 +207,21 @@ impl Builder {
         self
     }
 
+    /// Whether INSERTs that differ in constants only become one: see [`Options::merge_inserts`].
+    pub fn merge_inserts(self, merges: bool) -> Self {
+        self.set(|options| options.merge_inserts(merges))
+    }
+
+    /// The most rows of a merged INSERT: see [`Options::max_insert_rows`].
+    pub fn max_insert_rows(self, count: u32) -> Self {
+        self.set(|options| options.max_insert_rows(count))
+    }
+
+    /// Whether merged INSERTs may go the database's fastest way: see [`Options::fast_path`].
+    pub fn fast_path(self, takes: bool) -> Self {
+        self.set(|options| options.fast_path(takes))
+    }
+
     /// Bytes of a batch that are left free for what hooks add: see [`Options::hook_room`].
     pub fn hook_room(self, bytes: u64) -> Self {
         self.set(|options| options.hook_room(bytes))

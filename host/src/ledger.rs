@@ -328,8 +328,13 @@ async fn alone(connection: &mut dyn Connection, statement: &str) -> Result<(), P
     let Ok(end) = u32::try_from(statement.len()) else {
         return Err(Problem::new(Fault::Unsupported, "the ledger's statement is too long"));
     };
-    let request =
-        Request { body: statement.as_bytes(), ends: &[end], scope: Scope::Bare, copy: None };
+    let request = Request {
+        body: statement.as_bytes(),
+        ends: &[end],
+        scope: Scope::Bare,
+        copy: None,
+        inserts: &[],
+    };
     connection.execute(request).await.map(drop)
 }
 

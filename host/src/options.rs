@@ -102,6 +102,16 @@ pub struct Options {
     show_values: bool,
     ledger: Option<LedgerOptions>,
     hook_room: Option<u64>,
+    merge_inserts: bool,
+    max_insert_rows: Option<u32>,
+    fast_path: bool,
+}
+
+/// How INSERTs are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Merging {
+    pub(crate) max_rows: u32,
+    pub(crate) locates_rows: bool,
 }
 
 /// Limits on time; none: no limit.
@@ -130,6 +140,9 @@ impl Default for Options {
             show_values: false,
             ledger: None,
             hook_room: None,
+            merge_inserts: false,
+            max_insert_rows: None,
+            fast_path: false,
         }
     }
 }
@@ -168,6 +181,29 @@ impl Options {
     /// limit. For input that trickles in.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = Some(age);
+        self
+    }
+
+    /// Whether INSERTs (and REPLACEs) that stand one behind the other and differ in nothing but
+    /// constants become one INSERT of several rows: default no. Where the result could be another
+    /// one they are left as they are.
+    pub fn merge_inserts(mut self, merges: bool) -> Self {
+        self.merge_inserts = merges;
+        self
+    }
+
+    /// The most rows of an INSERT that others are merged into: at least 1, default no limit but
+    /// those of the batch. Where the database takes less, its own limit holds.
+    pub fn max_insert_rows(mut self, count: u32) -> Self {
+        self.max_insert_rows = Some(count);
+        self
+    }
+
+    /// Whether INSERTs of plain constants may go the fastest way that the database has, where that
+    /// gives the same result: `COPY` on PostgreSQL, bound values on SQLite. Default no; needs
+    /// [`Options::merge_inserts`].
+    pub fn fast_path(mut self, takes: bool) -> Self {
+        self.fast_path = takes;
         self
     }
 
@@ -272,6 +308,9 @@ impl Options {
         in_range("max_statements", self.max_statements, STATEMENTS)?;
         if let Some(rows) = self.max_rows {
             in_range("max_rows", rows, ROWS)?;
+        }
+        if let Some(rows) = self.max_insert_rows {
+            in_range("max_insert_rows", rows, ROWS)?;
         }
         if let Some(age) = self.max_age {
             duration_in_range("max_age", age, AGE)?;

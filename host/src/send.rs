@@ -144,7 +144,7 @@ impl<'a> Piece<'a> {
     }
 
     fn request<'b>(&self, body: &'b [u8], ends: &'b [u32]) -> Request<'b> {
-        Request { body, ends, scope: self.batch.scope, copy: None }
+        Request { body, ends, scope: self.batch.scope, copy: None, inserts: &[] }
     }
 
     /// A statement that cannot share a transaction with its row: what is written before says that
@@ -188,8 +188,13 @@ impl<'a> Piece<'a> {
     async fn last_alone(&self, connection: &mut dyn Connection) -> Result<Effects, Refusal> {
         let last = self.range.end.saturating_sub(1);
         let text = Text::of(self.batch, last..self.range.end, None);
-        let request =
-            Request { body: &text.body, ends: &text.ends, scope: Scope::Bare, copy: None };
+        let request = Request {
+            body: &text.body,
+            ends: &text.ends,
+            scope: Scope::Bare,
+            copy: None,
+            inserts: &[],
+        };
         connection.execute(request).await.map_err(|problem| text.explain(problem))
     }
 
@@ -237,8 +242,13 @@ impl<'a> Piece<'a> {
         let effects = connection.execute(request).await?;
         let Some(row) = row else { return Ok(effects) };
         let ends = [u32::try_from(row.len()).unwrap_or(u32::MAX)];
-        let request =
-            Request { body: row.as_bytes(), ends: &ends, scope: Scope::Scripted, copy: None };
+        let request = Request {
+            body: row.as_bytes(),
+            ends: &ends,
+            scope: Scope::Scripted,
+            copy: None,
+            inserts: &[],
+        };
         connection.execute(request).await.map_err(of_ledger)?;
         if own {
             connection.commit().await?;

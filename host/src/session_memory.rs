@@ -231,7 +231,7 @@ pub(crate) struct Replay {
 
 impl Replay {
     pub(crate) fn request(&self) -> Request<'_> {
-        Request { body: &self.body, ends: &self.ends, scope: Scope::Bare, copy: None }
+        Request { body: &self.body, ends: &self.ends, scope: Scope::Bare, copy: None, inserts: &[] }
     }
 
     /// The statements as a script.

@@ -247,7 +247,7 @@ impl Slot {
 }
 
 fn alone<'a>(body: &'a [u8], ends: &'a [u32]) -> Request<'a> {
-    Request { body, ends, scope: Scope::Bare, copy: None }
+    Request { body, ends, scope: Scope::Bare, copy: None, inserts: &[] }
 }
 
 fn clamp(length: usize) -> u32 {

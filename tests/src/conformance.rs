@@ -97,7 +97,7 @@ pub async fn run<S: AsRef<[u8]>>(
         body.extend_from_slice(statement.as_ref());
         ends.push(u32::try_from(body.len()).expect("tests are small"));
     }
-    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] }).await
 }
 
 /// Runs statements one by one, outside any transaction.

@@ -46,6 +46,8 @@ fn own(dialect: Dialect) -> &'static [&'static str] {
             "SET autocommit = 0;\n",
             "SET autocommit = 1;\n",
         ],
+        Dialect::Trino => &["SELECT \";\", ';' -- ;\n;\n"],
+        Dialect::Snowflake => &["SELECT '\\';', $$;$$;\n"],
     }
 }
 
@@ -56,6 +58,8 @@ pub fn dialect() -> impl Strategy<Value = Dialect> {
         Just(Dialect::Sqlite),
         Just(Dialect::PostgreSql),
         Just(Dialect::MySql),
+        Just(Dialect::Trino),
+        Just(Dialect::Snowflake),
     ]
 }
 
@@ -90,7 +94,9 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
             limits: Limits {
                 max_batch_bytes,
                 max_statement_bytes: 1 << 20,
+                max_batch_characters: None,
                 max_statements,
+                max_commands: None,
                 max_rows,
                 max_age_ms: None,
                 max_in_flight,

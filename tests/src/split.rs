@@ -62,12 +62,7 @@ pub fn split_in_component(dialect: Dialect, input: &[u8], cuts: &[usize]) -> Spl
         .max_bytes(256 << 20)
         .max_statement_bytes(256 << 20)
         .max_statements(1_000_000)
-        .dialect(match dialect {
-            Dialect::Generic => sql_batcher::Dialect::Generic,
-            Dialect::Sqlite => sql_batcher::Dialect::Sqlite,
-            Dialect::PostgreSql => sql_batcher::Dialect::PostgreSql,
-            Dialect::MySql => sql_batcher::Dialect::MySql,
-        });
+        .dialect(of_host(dialect));
     let mut splitter = Splitter::new(options).expect("the options are valid");
     let mut batches = Vec::new();
     let mut failure = None;
@@ -82,6 +77,19 @@ pub fn split_in_component(dialect: Dialect, input: &[u8], cuts: &[usize]) -> Spl
     let mut statements = Vec::new();
     batches.iter().for_each(|batch| take_apart(&Parts::from(batch), &mut statements));
     Split { statements, failure: failure.map(|error| failure_of(&error)) }
+}
+
+/// A dialect of the core, as the library names it.
+#[must_use]
+pub fn of_host(dialect: Dialect) -> sql_batcher::Dialect {
+    match dialect {
+        Dialect::Generic => sql_batcher::Dialect::Generic,
+        Dialect::Sqlite => sql_batcher::Dialect::Sqlite,
+        Dialect::PostgreSql => sql_batcher::Dialect::PostgreSql,
+        Dialect::MySql => sql_batcher::Dialect::MySql,
+        Dialect::Trino => sql_batcher::Dialect::Trino,
+        Dialect::Snowflake => sql_batcher::Dialect::Snowflake,
+    }
 }
 
 fn failure_of(error: &sql_batcher::Error) -> Failure {

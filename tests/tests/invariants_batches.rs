@@ -8,6 +8,7 @@ use sql_batcher_core::{
 };
 use sql_batcher_tests::recorder::{Answer, Recorder, Run, run};
 use sql_batcher_tests::scripts::{cut, dialect, options, script};
+use sql_batcher_tests::split::of_host;
 
 fn case() -> impl Strategy<Value = (Options, String, Vec<usize>)> {
     dialect()
@@ -259,12 +260,7 @@ fn host_options(options: &Options) -> sql_batcher::Options {
             Oversized::Refuse => sql_batcher::Oversized::Refuse,
             Oversized::SendAlone(_) => sql_batcher::Oversized::SendAlone,
         })
-        .dialect(match options.dialect {
-            Dialect::Generic => sql_batcher::Dialect::Generic,
-            Dialect::Sqlite => sql_batcher::Dialect::Sqlite,
-            Dialect::PostgreSql => sql_batcher::Dialect::PostgreSql,
-            Dialect::MySql => sql_batcher::Dialect::MySql,
-        });
+        .dialect(of_host(options.dialect));
     if let Some(rows) = limits.max_rows {
         host = host.max_rows(rows);
     }

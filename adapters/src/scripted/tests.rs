@@ -17,7 +17,7 @@ fn text(body: &[u8], scope: Scope) -> (Vec<u8>, Vec<u32>, Scope) {
 
 async fn run(session: &mut dyn Connection, body: &str, scope: Scope) -> Result<Effects, Problem> {
     let (body, ends, scope) = text(body.as_bytes(), scope);
-    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] }).await
 }
 
 #[tokio::test]
@@ -89,6 +89,7 @@ async fn the_parts_of_a_copy_are_applied_as_one() {
         ends,
         scope: Scope::Atomic,
         copy: Some(part),
+        inserts: &[],
     };
     session.execute(part(b"COPY t;1\n", &[7], CopyPart::First)).await.unwrap();
     session.execute(part(b"2\n", &[], CopyPart::Middle)).await.unwrap();

@@ -23,7 +23,7 @@ async fn run(
             end
         })
         .collect();
-    session.execute(Request { body: &body, ends: &ends, scope, copy: None }).await
+    session.execute(Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] }).await
 }
 
 /// Fails unless a condition holds in the session.

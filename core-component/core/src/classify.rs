@@ -89,6 +89,7 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
         Dialect::Sqlite => (SQLITE, false),
         Dialect::PostgreSql => (POSTGRESQL, false),
         Dialect::MySql => (MYSQL, true),
+        Dialect::Trino | Dialect::Snowflake => (GENERIC, false),
     };
     if dialect == Dialect::MySql
         && let Some(effect) = autocommit(words)

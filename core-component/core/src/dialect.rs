@@ -12,6 +12,10 @@ pub enum Dialect {
     PostgreSql,
     /// As the `mysql` and `mariadb` clients split.
     MySql,
+    /// As Trino's command line splits.
+    Trino,
+    /// As Snowflake's command lines split.
+    Snowflake,
 }
 
 impl Dialect {
@@ -21,6 +25,8 @@ impl Dialect {
             Dialect::Sqlite => &SQLITE,
             Dialect::PostgreSql => &POSTGRESQL,
             Dialect::MySql => &MYSQL,
+            Dialect::Trino => &TRINO,
+            Dialect::Snowflake => &SNOWFLAKE,
         }
     }
 }
@@ -177,4 +183,39 @@ static MYSQL: Rules = Rules {
     nul: true,
     body: BodyRule::None,
     commands: CommandRule::MySql,
+};
+
+// https://trino.io/docs/current/language/reserved.html, and the grammar of Trino's parser: strings
+// and identifiers have no escapes, comments do not nest.
+static TRINO: Rules = Rules {
+    quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
+    escape_strings: false,
+    dollar_quotes: false,
+    comments: CommentRule::Flat,
+    dashes_need_space: false,
+    hash_comments: false,
+    executable_comments: false,
+    carriage_returns: true,
+    parentheses: false,
+    copy: false,
+    nul: true,
+    body: BodyRule::Compound,
+    commands: CommandRule::None,
+};
+
+// https://docs.snowflake.com/en/sql-reference/data-types-text, …/en/sql-reference/literals-table
+static SNOWFLAKE: Rules = Rules {
+    quotes: &[quote(b'\'', b'\'', true), quote(b'"', b'"', false)],
+    escape_strings: false,
+    dollar_quotes: true,
+    comments: CommentRule::Flat,
+    dashes_need_space: false,
+    hash_comments: false,
+    executable_comments: false,
+    carriage_returns: false,
+    parentheses: false,
+    copy: false,
+    nul: true,
+    body: BodyRule::Compound,
+    commands: CommandRule::None,
 };

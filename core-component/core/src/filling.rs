@@ -241,6 +241,7 @@ impl Filling {
             lengths: filled.lengths,
             kinds: filled.kinds,
             rows: filled.rows,
+            joins: Vec::new(),
             scope,
             ends_transaction: filled.ends_transaction,
             copy,

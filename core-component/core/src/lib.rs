@@ -56,6 +56,6 @@ mod types;
 pub use session::Session;
 pub use types::{
     Batch, BatchInfo, Body, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind,
-    HookEvent, HookOptions, HookPolicy, Host, Interruption, Kind, Limits, Options, Outcome,
-    Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
+    HookEvent, HookOptions, HookPolicy, Host, Interruption, Join, Kind, Limits, Merging, Options,
+    Outcome, Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
 };

@@ -26,6 +26,6 @@ pub(crate) fn backslash_setting(dialect: Dialect, text: &[u8]) -> Option<bool> {
             holds("sql_mode")?;
             Some(holds("no_backslash_escapes").is_none())
         }
-        Dialect::Generic | Dialect::Sqlite => None,
+        Dialect::Generic | Dialect::Sqlite | Dialect::Trino | Dialect::Snowflake => None,
     }
 }

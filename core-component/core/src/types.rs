@@ -6,12 +6,16 @@ pub use crate::dialect::Dialect;
 /// What a batch may not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one request body, separators included; at least 1.
+    /// Bytes of one request as it is sent, separators included; at least 1.
     pub max_batch_bytes: u64,
+    /// Units of UTF-16 of one request as it is sent; at least 1.
+    pub max_batch_characters: Option<u64>,
     /// Bytes that one statement may take while it is read; at least `max_batch_bytes`.
     pub max_statement_bytes: u64,
     /// Statements of one batch, 1 to 1000000.
     pub max_statements: u32,
+    /// Statements of one batch as the database counts them, those that are joined as one.
+    pub max_commands: Option<u32>,
     /// Rows of `VALUES` in one batch, at least 1.
     pub max_rows: Option<u32>,
     /// Milliseconds that the first statement of a batch may wait for others.
@@ -25,8 +29,10 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_batch_bytes: 1 << 20,
+            max_batch_characters: None,
             max_statement_bytes: 64 << 20,
             max_statements: 1_000_000,
+            max_commands: None,
             max_rows: None,
             max_age_ms: None,
             max_in_flight: 1,
@@ -52,6 +58,15 @@ pub enum Transactions {
     Run,
     /// None: each statement stands for itself.
     None,
+}
+
+/// How consecutive INSERTs are joined to one of several rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merging {
+    /// Rows of one joined INSERT, at least 1; one that has more by itself is left as it is.
+    pub max_rows: u32,
+    /// Whether a batch says where the rows of its INSERTs are, joined or not.
+    pub locates_rows: bool,
 }
 
 /// What happens when a hook fails.
@@ -83,6 +98,8 @@ pub struct Options {
     pub oversized: Oversized,
     /// How far a transaction of the batcher's own reaches.
     pub transactions: Transactions,
+    /// Whether and how INSERTs are joined.
+    pub merging: Option<Merging>,
     /// The hooks, in the order of registration; at most 64.
     pub hooks: Vec<HookOptions>,
     /// Bytes of a batch that are left free for what hooks add; a statement that would not fit so by
@@ -99,6 +116,7 @@ impl Options {
             limits: Limits::default(),
             oversized: Oversized::Refuse,
             transactions: Transactions::Batch,
+            merging: None,
             hooks: Vec::new(),
             hook_room: 0,
         }
@@ -255,6 +273,20 @@ impl Body {
     }
 }
 
+/// INSERTs that stand one behind the other and differ in their rows only: they are sent as one, the
+/// first up to its last row, then a comma and the rows of each other, then what is behind the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Join {
+    /// The index of the first.
+    pub first: u32,
+    /// How many there are, at least 1; more than 1 unless the batch locates all rows.
+    pub statements: u32,
+    /// Bytes of each from its beginning to its first row.
+    pub prefix: u32,
+    /// Bytes of each behind its last row, up to its terminator.
+    pub tail: u32,
+}
+
 /// One request. The lists have one item for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
@@ -262,7 +294,7 @@ pub struct Batch {
     pub id: u64,
     /// The number of its first statement in the run.
     pub first_statement: u64,
-    /// What is sent.
+    /// What is sent, but for the joins: the statements one by one.
     pub body: Body,
     /// Where each statement ends in the body, its separator included.
     pub ends: Vec<u32>,
@@ -278,6 +310,8 @@ pub struct Batch {
     pub kinds: Vec<Kind>,
     /// Rows of `VALUES`, where they are counted.
     pub rows: u32,
+    /// Which statements are to be sent as one, in their order.
+    pub joins: Vec<Join>,
     /// How it is to be applied.
     pub scope: Scope,
     /// Whether a transaction of the script's own ends with its last statement.
@@ -289,6 +323,26 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Bytes of the request as it is sent.
+    #[must_use]
+    pub fn sent_bytes(&self) -> u64 {
+        let saved: u64 = self.joins.iter().map(|join| self.saved_by(*join)).sum();
+        (self.body.as_bytes().len() as u64).saturating_sub(saved)
+    }
+
+    /// Bytes of the body that are not sent because of a join.
+    fn saved_by(&self, join: Join) -> u64 {
+        let (first, others) = (join.first as usize, join.statements.saturating_sub(1) as usize);
+        let last = first + others;
+        let end = |index: usize| self.ends.get(index).map_or(0, |&end| u64::from(end));
+        let start = |index: usize| index.checked_sub(1).map_or(0, end);
+        let length = |index: usize| self.lengths.get(index).map_or(0, |&bytes| u64::from(bytes));
+        let around = u64::from(join.prefix) + u64::from(join.tail);
+        let rows: u64 = (first + 1..=last).map(|index| 1 + length(index) - around).sum();
+        let separator = (end(last) - start(last)) - length(last);
+        (end(last) - start(first)).saturating_sub(length(first) + rows + separator)
+    }
+
     /// The batch without its text.
     #[must_use]
     pub fn info(&self) -> BatchInfo {
@@ -296,7 +350,7 @@ impl Batch {
             id: self.id,
             first_statement: self.first_statement,
             statements: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
-            bytes: self.body.as_bytes().len() as u64,
+            bytes: self.sent_bytes(),
             sealed_by: self.sealed_by,
         }
     }

@@ -9,6 +9,7 @@ use sql_batcher::{Backoff, Dialect, Oversized, Transactions};
 
 use super::{
     hooks::HookArgs,
+    merging::MergeArgs,
     recovery::{LedgerArgs, RejectArgs},
     units::{ByteSize, TimeSpan},
     watch::WatchArgs,
@@ -223,6 +224,9 @@ pub(super) struct BatchingArgs {
     #[arg(long, value_name = "COUNT", env = "SQL_BATCHER_MAX_ROWS")]
     pub(super) max_rows: Option<u32>,
 
+    #[command(flatten)]
+    pub(super) merging: MergeArgs,
+
     /// How far a transaction reaches [default: batch]
     #[arg(long, value_name = "WHICH", env = "SQL_BATCHER_TRANSACTIONS")]
     pub(super) transactions: Option<TransactionsArg>,
@@ -283,6 +287,10 @@ pub(super) enum DialectArg {
     Postgresql,
     /// As the mysql and mariadb clients
     Mysql,
+    /// As Trino's command line
+    Trino,
+    /// As Snowflake's command lines
+    Snowflake,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, Deserialize)]
@@ -335,6 +343,8 @@ impl DialectArg {
             Self::Sqlite => Some(Dialect::Sqlite),
             Self::Postgresql => Some(Dialect::PostgreSql),
             Self::Mysql => Some(Dialect::MySql),
+            Self::Trino => Some(Dialect::Trino),
+            Self::Snowflake => Some(Dialect::Snowflake),
         }
     }
 }

@@ -32,9 +32,12 @@
 //! | `hook-room` | size, less than `max-bytes` | `"1KiB"`, or half of `max-bytes` if that is less |
 //! | `audit-log` | file | none |
 //! | `audit-sql` | `true`, `false` | `false` |
+//! | `merge-inserts` | `true`, `false` | `false`, or `true` with `fast-path` |
+//! | `max-insert-rows` | at least 1 | no limit |
+//! | `fast-path` | `true`, `false` | `false` |
 //! | `transactions` | `"batch"`, `"run"`, `"none"` | `"batch"` |
 //! | `oversized` | `"refuse"`, `"send-alone"` | `"refuse"` |
-//! | `dialect` | `"auto"`, `"generic"`, `"sqlite"`, `"postgresql"`, `"mysql"` | `"auto"` |
+//! | `dialect` | `"auto"`, `"generic"`, `"sqlite"`, `"postgresql"`, `"mysql"`, `"trino"`, `"snowflake"` | `"auto"` |
 //! | `report` | `"text"`, `"json"` | `"text"` |
 //! | `format` | `"text"`, `"json"` | `"text"` |
 //! | `brief` | `true`, `false` | `false` |
@@ -127,6 +130,12 @@ pub(super) struct Config {
     pub(super) audit_log: Option<PathBuf>,
     #[serde(alias = "audit_sql")]
     pub(super) audit_sql: Option<bool>,
+    #[serde(alias = "merge_inserts")]
+    pub(super) merge_inserts: Option<bool>,
+    #[serde(alias = "max_insert_rows")]
+    pub(super) max_insert_rows: Option<u32>,
+    #[serde(alias = "fast_path")]
+    pub(super) fast_path: Option<bool>,
     pub(super) transactions: Option<TransactionsArg>,
     pub(super) oversized: Option<OversizedArg>,
     pub(super) dialect: Option<DialectArg>,

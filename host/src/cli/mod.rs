@@ -9,6 +9,7 @@ mod ending;
 mod feed;
 mod hooks;
 mod inputs;
+mod merging;
 mod plan;
 mod progress;
 mod recovery;

@@ -110,6 +110,7 @@ pub(super) fn options(args: BatchingArgs, config: &Config) -> Options {
     if let Some(count) = args.max_rows.or(config.max_rows) {
         options = options.max_rows(count);
     }
+    options = args.merging.settle(options, config);
     let dialect = args.dialect.or(config.dialect).and_then(DialectArg::named);
     if let Some(dialect) = dialect {
         options = options.dialect(dialect);

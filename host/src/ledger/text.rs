@@ -144,6 +144,8 @@ pub(super) fn shape(settings: &Settings) -> String {
         Dialect::Sqlite => "sqlite",
         Dialect::PostgreSql => "postgresql",
         Dialect::MySql => "mysql",
+        Dialect::Trino => "trino",
+        Dialect::Snowflake => "snowflake",
         _ => "generic",
     };
     let room = match settings.hook_room {

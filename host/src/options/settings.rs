@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sql_batcher_adapters::{Capabilities, Dialect};
 
-use super::{HOOK_ROOM, MEMORY, MIB, Options, Oversized, SandboxLimits, Times, Transactions};
+use super::{
+    HOOK_ROOM, MEMORY, MIB, Merging, Options, Oversized, SandboxLimits, Times, Transactions,
+};
 use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_ROW_BYTES};
 
 impl Options {
@@ -20,8 +22,10 @@ impl Options {
         Ok(Settings {
             dialect: self.dialect.unwrap_or(Dialect::Generic),
             max_bytes: self.max_bytes,
+            max_characters: None,
             max_statement_bytes,
             max_statements: self.max_statements,
+            max_commands: None,
             max_rows: self.max_rows,
             max_age: self.max_age,
             max_in_flight: self.in_flight,
@@ -31,6 +35,10 @@ impl Options {
                 Oversized::SendAlone => Some(max_statement_bytes),
             },
             transactions: self.transactions,
+            merging: self.merge_inserts.then_some(Merging {
+                max_rows: self.max_insert_rows.unwrap_or(u32::MAX),
+                locates_rows: self.fast_path,
+            }),
             sandbox: self.sandbox,
             retries: self.retries,
             times: self.times,
@@ -50,9 +58,14 @@ impl Options {
         let most = database.max_request_bytes.saturating_sub(row_bytes).max(1);
         settings.max_bytes = settings.max_bytes.min(most);
         settings.send_alone_bytes = settings.send_alone_bytes.map(|bytes| bytes.min(most));
-        if let Some(count) = database.max_statements_per_request {
-            settings.max_statements =
-                settings.max_statements.min(count.saturating_sub(rows).max(1));
+        settings.max_characters = database.max_request_characters;
+        settings.max_commands =
+            database.max_statements_per_request.map(|count| count.saturating_sub(rows).max(1));
+        settings.merging = settings.merging.filter(|_| database.multi_row_inserts);
+        if let Some(merging) = &mut settings.merging {
+            merging.max_rows =
+                merging.max_rows.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
+            merging.locates_rows &= database.fast_path;
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
         settings.max_in_flight = settings.max_in_flight.min(writers);
@@ -85,8 +98,11 @@ impl Options {
 pub(crate) struct Settings {
     pub(crate) dialect: Dialect,
     pub(crate) max_bytes: u64,
+    pub(crate) max_characters: Option<u64>,
     pub(crate) max_statement_bytes: u64,
     pub(crate) max_statements: u32,
+    /// Statements of a batch as the database counts them.
+    pub(crate) max_commands: Option<u32>,
     pub(crate) max_rows: Option<u32>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) max_in_flight: u32,
@@ -95,6 +111,7 @@ pub(crate) struct Settings {
     /// The most bytes of a statement that is sent by itself; none: it is refused.
     pub(crate) send_alone_bytes: Option<u64>,
     pub(crate) transactions: Transactions,
+    pub(crate) merging: Option<Merging>,
     pub(crate) sandbox: SandboxLimits,
     pub(crate) retries: RetryOptions,
     pub(crate) times: Times,

@@ -6,8 +6,8 @@ use super::bindings::sql_batcher::core::types as wit;
 use crate::{
     Error, ErrorKind, Transactions,
     account::Account,
-    batch::{Batch, Place, SealReason, StatementKind},
-    options::Settings,
+    batch::{Batch, Join, Place, SealReason, StatementKind},
+    options::{Merging, Settings},
     progress::{Cause, Interruption, Outcome, Progress, SessionFailure},
 };
 
@@ -17,8 +17,10 @@ impl From<&Settings> for wit::Options {
             dialect: settings.dialect.into(),
             limits: wit::Limits {
                 max_batch_bytes: settings.max_bytes,
+                max_batch_characters: settings.max_characters,
                 max_statement_bytes: settings.max_statement_bytes,
                 max_statements: settings.max_statements,
+                max_commands: settings.max_commands,
                 max_rows: settings.max_rows,
                 max_age_ms: settings
                     .max_age
@@ -34,6 +36,9 @@ impl From<&Settings> for wit::Options {
                 Transactions::Run => wit::Transactions::Run,
                 Transactions::None => wit::Transactions::None,
             },
+            merging: settings
+                .merging
+                .map(|Merging { max_rows, locates_rows }| wit::Merging { max_rows, locates_rows }),
             hooks: Vec::new(),
             hook_room: settings.hook_room,
         }
@@ -46,6 +51,8 @@ impl From<Dialect> for wit::Dialect {
             Dialect::Sqlite => Self::Sqlite,
             Dialect::PostgreSql => Self::Postgresql,
             Dialect::MySql => Self::Mysql,
+            Dialect::Trino => Self::Trino,
+            Dialect::Snowflake => Self::Snowflake,
             _ => Self::Generic,
         }
     }
@@ -88,6 +95,7 @@ impl From<wit::Batch> for Batch {
             lengths: batch.lengths,
             kinds: batch.kinds.into_iter().map(StatementKind::from).collect(),
             rows: batch.rows,
+            joins: batch.joins.into_iter().map(Join::from).collect(),
             scope: match batch.scope {
                 wit::Scope::Atomic => Scope::Atomic,
                 wit::Scope::Bare => Scope::Bare,
@@ -102,6 +110,13 @@ impl From<wit::Batch> for Batch {
             }),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<wit::Join> for Join {
+    fn from(join: wit::Join) -> Self {
+        let wit::Join { first, statements, prefix, tail } = join;
+        Self { first, statements, prefix, tail }
     }
 }
 

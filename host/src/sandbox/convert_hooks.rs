@@ -4,7 +4,7 @@ use sql_batcher_adapters::{CopyPart, Scope};
 
 use super::bindings::sql_batcher::core::types as wit;
 use crate::{
-    batch::{Batch, SealReason, StatementKind},
+    batch::{Batch, Join, SealReason, StatementKind},
     hooks::{BatchInfo, Ending, HookPolicy, Outcome, Verdict},
 };
 
@@ -51,6 +51,7 @@ impl From<Batch> for wit::Batch {
             lengths: batch.lengths,
             kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
             rows: batch.rows,
+            joins: batch.joins.into_iter().map(wit::Join::from).collect(),
             scope: match batch.scope {
                 Scope::Atomic => wit::Scope::Atomic,
                 Scope::Bare => wit::Scope::Bare,
@@ -65,6 +66,13 @@ impl From<Batch> for wit::Batch {
             }),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<Join> for wit::Join {
+    fn from(join: Join) -> Self {
+        let Join { first, statements, prefix, tail } = join;
+        Self { first, statements, prefix, tail }
     }
 }
 

@@ -17,7 +17,13 @@ async fn copy(
     let body = if begins { format!("{COPY}{data}") } else { data.to_owned() };
     let end = [u32::try_from(COPY.len()).expect("it is short")];
     let ends: &[u32] = if begins { &end } else { &[] };
-    let request = Request { body: body.as_bytes(), ends, scope: Scope::Atomic, copy: Some(part) };
+    let request = Request {
+        body: body.as_bytes(),
+        ends,
+        scope: Scope::Atomic,
+        copy: Some(part),
+        inserts: &[],
+    };
     session.execute(request).await
 }
 
@@ -59,7 +65,8 @@ pub(super) async fn takes_back_a_copy_with_a_bad_row(adapter: &dyn Adapter, sql:
     let ends = [u32::try_from(named.len()).expect("it is short")];
     for part in [CopyPart::Whole, CopyPart::First] {
         let body = named.as_bytes();
-        let request = Request { body, ends: &ends, scope: Scope::Atomic, copy: Some(part) };
+        let request =
+            Request { body, ends: &ends, scope: Scope::Atomic, copy: Some(part), inserts: &[] };
         let problem = session.execute(request).await.expect_err("there is no such table");
         assert_eq!((problem.fault, problem.statement), (Fault::Statement, Some(0)), "{problem:?}");
     }

@@ -51,7 +51,13 @@ async fn copy(
     let body = if begins { format!("{COPY}{data}") } else { data.to_owned() };
     let end = [u32::try_from(COPY.len()).unwrap()];
     let ends: &[u32] = if begins { &end } else { &[] };
-    let request = Request { body: body.as_bytes(), ends, scope: Scope::Atomic, copy: Some(part) };
+    let request = Request {
+        body: body.as_bytes(),
+        ends,
+        scope: Scope::Atomic,
+        copy: Some(part),
+        inserts: &[],
+    };
     session.execute(request).await
 }
 
