@@ -96,8 +96,8 @@ impl SealReason {
     }
 }
 
-/// INSERTs that stand one behind the other and differ in their rows only: they are sent as one, the
-/// first up to its last row, then a comma and the rows of each other, then what is behind the rows.
+/// INSERTs that stand one behind the other and differ in their rows only. They are sent as one: in
+/// place of what stands between the last row of one and the first row of the next, a comma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Join {
