@@ -9,6 +9,10 @@ use super::{
 };
 use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_ROW_BYTES};
 
+/// How much larger a batch may be than what is sent of it, where statements are joined: as the
+/// contract says.
+const MOST_APART: u64 = 16;
+
 impl Options {
     /// Bytes of a batch that are left free where there are hooks.
     pub(crate) fn room_for_hooks(&self, max_bytes: u64) -> u64 {
@@ -121,9 +125,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The most bytes of a body that may cross the boundary.
+    /// The most bytes of a body that may cross the boundary: where statements are joined only when
+    /// they are sent, more than may be sent.
     pub(crate) fn max_body_bytes(&self) -> u64 {
-        self.max_bytes.max(self.send_alone_bytes.unwrap_or(0))
+        let apart = if self.merging.is_some() { MOST_APART } else { 1 };
+        let most = self.max_bytes.saturating_mul(apart).min(u64::from(u32::MAX));
+        most.max(self.send_alone_bytes.unwrap_or(0))
     }
 
     /// The memory limit of the sandbox: see [`SandboxLimits::memory_bytes`].
