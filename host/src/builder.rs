@@ -304,7 +304,7 @@ impl Builder {
     ) -> Driver {
         let database = self.adapter.capabilities();
         let mut notes = database.notes.clone();
-        notes.extend(self.options.note_on(&settings));
+        notes.extend(self.options.notes_on(&settings, database));
         let tally = Tally::new(database.server.clone(), notes);
         let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
         let skipping = self.skipping.map(Arc::new);

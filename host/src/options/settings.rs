@@ -65,7 +65,7 @@ impl Options {
         settings.max_characters = database.max_request_characters;
         settings.max_commands =
             database.max_statements_per_request.map(|count| count.saturating_sub(rows).max(1));
-        settings.merging = settings.merging.filter(|_| database.multi_row_inserts);
+        settings.merging = settings.merging.filter(|_| database.merging_obstacle.is_none());
         if let Some(merging) = &mut settings.merging {
             merging.max_rows =
                 merging.max_rows.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
@@ -89,11 +89,14 @@ impl Options {
     }
 
     /// What a user should know of what the database has changed.
-    pub(crate) fn note_on(&self, settings: &Settings) -> Option<String> {
+    pub(crate) fn notes_on(&self, settings: &Settings, database: &Capabilities) -> Vec<String> {
         let (wanted, most) = (self.in_flight, settings.max_in_flight);
-        let note =
-            || format!("in_flight of {wanted} is lowered to {most}: no more can write at once");
-        (most < wanted).then(note)
+        let lowered = (most < wanted).then(|| {
+            format!("in_flight of {wanted} is lowered to {most}: no more can write at once")
+        });
+        let obstacle = database.merging_obstacle.as_ref().filter(|_| self.merge_inserts);
+        let unmerged = obstacle.map(|why| format!("no INSERTs are merged: {why}"));
+        lowered.into_iter().chain(unmerged).collect()
     }
 }
 
