@@ -309,7 +309,13 @@ impl Builder {
         let skipping = self.skipping.map(Arc::new);
         let Times { connect_timeout, attempt_timeout, deadline } = settings.times;
         let deadline = deadline.map(|after| Deadline { at: Instant::now() + after, after });
-        let guard = Guard { connect_timeout, attempt_timeout, deadline, stop: stop.clone() };
+        let guard = Guard {
+            connect_timeout,
+            attempt_timeout,
+            deadline,
+            stop: stop.clone(),
+            interrupted_at: None,
+        };
         let idle = (0..settings.max_in_flight).map(|number| Slot {
             number,
             adapter: Arc::clone(&self.adapter),
