@@ -220,6 +220,14 @@ mod tests {
         assert_eq!(said, ["nothing was applied; 1 more was read and not applied"]);
         let resumable = report(|report| report.run = Some("r1".into()));
         assert!(consequences(&resumable, true)[1].ends_with("again with --run r1 --resume"));
+        let other_input = report(|report| {
+            let mut failure = Failure::from(&Error::cancelled("not that of r1"));
+            failure.kind = ErrorKind::Input;
+            (report.run, report.failure) = (Some("r1".into()), Some(failure));
+        });
+        let expected = "to go on, run again with the input that this run was begun with, and \
+                        --run r1 --resume";
+        assert_eq!(consequences(&other_input, true)[1], expected);
     }
 
     #[test]

@@ -195,6 +195,38 @@ mod tests {
         }
     }
 
+    fn plan(words: &[&str]) -> Result<Plan, Usage> {
+        match Cli::parse_from(["sql-batcher", "run"].iter().chain(words)).command {
+            Command::Run(args) => Plan::of(*args),
+            Command::Split(_) => panic!("that was run"),
+        }
+    }
+
+    #[test]
+    fn connecting_takes_no_longer_than_the_whole_run_may() {
+        for (words, seconds) in [
+            (&["--deadline", "2s"][..], 2),
+            (&["--deadline", "2s", "--connect-timeout", "1s"], 1),
+            (&["--deadline", "60s"], 30),
+            (&[], 30),
+        ] {
+            let planned = plan(words).unwrap().pool.connect_timeout;
+            assert_eq!(planned, Duration::from_secs(seconds), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_of_a_run_that_is_one_transaction() {
+        let skips = ["--on-error", "skip", "--rejects", "rejects.sql"];
+        assert!(plan(&skips).unwrap().rejects.is_some());
+        let whole = [&skips[..], &["--transactions", "run"]].concat();
+        let refused = plan(&whole).err().unwrap().to_string();
+        assert!(
+            refused.starts_with("on-error skip does not go with transactions run"),
+            "{refused}"
+        );
+    }
+
     #[test]
     fn the_command_line_goes_before_the_file_and_both_before_the_default() {
         let config = Config { max_retries: Some(7), ..Config::default() };
