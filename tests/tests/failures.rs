@@ -142,8 +142,9 @@ fn statement(number: u32, setting: &Setting) -> String {
 fn script(setting: &Setting) -> String {
     let own = setting.own();
     let text = |number| {
-        let begin = if own.start == number && !own.is_empty() { "BEGIN;\n" } else { "" };
-        let commit = if own.end == number + 1 { "COMMIT;\n" } else { "" };
+        let is_own = own.contains(&number);
+        let begin = if is_own && number == own.start { "BEGIN;\n" } else { "" };
+        let commit = if is_own && number + 1 == own.end { "COMMIT;\n" } else { "" };
         format!("{begin}{};\n{commit}", statement(number, setting))
     };
     (0..setting.statements).map(text).collect()
