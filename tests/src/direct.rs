@@ -89,23 +89,6 @@ impl Direct {
         numbers.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
-    /// All values that a query gives, as the texts that they are sent as.
-    ///
-    /// # Panics
-    /// If it fails.
-    pub async fn texts(&mut self, query: &str) -> Vec<Option<String>> {
-        let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
-        let texts: Result<_, sqlx::Error> = with!(self, session => {
-            let rows = session.fetch_all(sql).await;
-            let rows = rows.map(|rows| {
-                let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at)));
-                texts.flatten().collect()
-            });
-            rows.and_then(|texts| texts)
-        });
-        texts.unwrap_or_else(|error| panic!("{query}: {error}"))
-    }
-
     /// The one number that a query gives.
     ///
     /// # Panics
@@ -141,6 +124,23 @@ impl Direct {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(ASK_AGAIN_AT_MOST);
         }
+    }
+
+    /// All values that a query gives, as the texts that they are sent as.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn values(&mut self, query: &str) -> Vec<Option<String>> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        let values: Result<_, sqlx::Error> = with!(self, session => {
+            let rows = session.fetch_all(sql).await;
+            let rows = rows.map(|rows| {
+                let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at)));
+                texts.flatten().collect()
+            });
+            rows.and_then(|texts| texts)
+        });
+        values.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
     /// Ends the session.

@@ -97,9 +97,9 @@ fn rows(url: &str, running: &Running, ledger: &str) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let mut direct = Direct::to(&url).await;
-        let texts = direct.texts(&format!("SELECT * FROM {ledger}")).await;
+        let values = direct.values(&format!("SELECT * FROM {ledger}")).await;
         direct.run(&[&format!("DROP TABLE {ledger}")]).await;
-        texts.into_iter().flatten().collect::<Vec<_>>().join("\n")
+        values.into_iter().flatten().collect::<Vec<_>>().join("\n")
     })
 }
 
