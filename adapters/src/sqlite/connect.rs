@@ -86,7 +86,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_statements_per_request: None,
         max_rows_per_insert: None,
         multi_row_inserts: true,
-        fast_path: false,
+        fast_path: Database::has_fast_path(),
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
