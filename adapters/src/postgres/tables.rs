@@ -118,7 +118,8 @@ pub(super) fn query(name: &str) -> String {
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g
              WHERE g.tgrelid = c.oid AND NOT g.tgisinternal)
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS o
-             WHERE o.attrelid = c.oid AND (o.attidentity <> '' OR o.attgenerated <> ''))
+             WHERE o.attrelid = c.oid AND NOT o.attisdropped
+               AND (o.attidentity <> '' OR o.attgenerated <> ''))
            AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k
              WHERE k.conrelid = c.oid AND k.contype = 'c'
                AND (pg_catalog.pg_get_constraintdef(k.oid) LIKE '%current_query%'

@@ -271,6 +271,9 @@ const COMMON: &[&str] = &[
      'BEGIN INSERT INTO fast_path_log VALUES (current_query()); RETURN NULL; END'",
 ];
 
+/// What follows the name of a table that has neither sequences nor triggers.
+const SINGLE: &str = " (c0) VALUES ";
+
 /// A session that inserts, and one that makes tables and looks at what the other does.
 struct Pair {
     admin: Box<dyn Connection>,
@@ -309,7 +312,11 @@ impl Pair {
         let stored = format!("SELECT x.*, encode(record_send(x), 'hex') FROM {table} AS x");
         let stored = rows(admin, &stored).await;
         let log = rows(admin, "SELECT * FROM fast_path_log").await;
-        let empty = format!("TRUNCATE fast_path_log, {table} RESTART IDENTITY");
+        // Slower than to delete, but the sequences begin anew.
+        let empty = match insert.prefix.contains(SINGLE) {
+            true => format!("DELETE FROM {table}"),
+            false => format!("TRUNCATE fast_path_log, {table} RESTART IDENTITY"),
+        };
         bare(admin, &[&empty]).await.unwrap();
         (Left { fate, stored, log }, last[0][0].as_deref() == Some("COPY "))
     }
@@ -372,7 +379,7 @@ fn each_literal_is_stored_in_each_type_as_without_the_fast_path() {
                         continue;
                     }
                     let rows = [vec![(*literal).to_owned()]];
-                    let insert = Insert::new(format!("INSERT INTO {table} VALUES "), &rows, "");
+                    let insert = Insert::new(format!("INSERT INTO {table}{SINGLE}"), &rows, "");
                     let (text, _) = pair.leave(&table, &insert, false).await;
                     let (fast, is_copied) = pair.leave(&table, &insert, true).await;
                     assert_eq!(text, fast, "{style} {kind} {literal}");
