@@ -5,6 +5,8 @@
 //! quotes, and, where the syntax has them, `X'…'`. Blanks may stand between all of these, comments
 //! may not. A value borrows from the text: nothing is copied.
 
+use memchr::memchr;
+
 /// What differs between databases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Syntax {
@@ -123,7 +125,7 @@ impl<'a> Rows<'a> {
         let mut has_quotes = false;
         let mut from = 0;
         loop {
-            let quote = text.get(from..).and_then(|rest| rest.iter().position(|&b| b == b'\''));
+            let quote = text.get(from..).and_then(|rest| memchr(b'\'', rest));
             let end = from + quote.ok_or(Unclear)?;
             if text.get(end + 1) != Some(&b'\'') {
                 let (quoted, rest) = text.split_at(end);
@@ -205,7 +207,7 @@ impl<'a> Text<'a> {
         let mut rest = Some(self.quoted);
         std::iter::from_fn(move || {
             let text = rest?;
-            let quote = if self.has_quotes { text.iter().position(|&b| b == b'\'') } else { None };
+            let quote = if self.has_quotes { memchr(b'\'', text) } else { None };
             // Of two quotes, the first belongs to the text.
             let end = quote.map_or(text.len(), |quote| quote + 1);
             rest = quote.and_then(|quote| text.get(quote + 2..));

@@ -9,29 +9,45 @@ use std::ffi::CStr;
 
 use crate::{
     insert::{Insert, holds},
-    literals::{Literal, Number, Rows, Syntax},
+    literals::{Literal, Number, Rows, Syntax, Text},
 };
 
 /// What is not worth being prepared twice, in bytes of rows.
 const MIN_BYTES: usize = 512;
 
 /// The most digits of a number with a point that SQLite and Rust turn into the same floating-point
-/// number for certain, and the most places by which its point may be moved. SQLite multiplies by
-/// powers of ten with about 100 bits, and is not exact beyond.
+/// number for certain. SQLite multiplies by powers of ten with about 100 bits: that is exact enough
+/// for those of [`TENS`], but not for all.
 const MAX_DIGITS: usize = 15;
-const MAX_SHIFT: i64 = 15;
 
-/// A number as SQLite stores it.
+/// The most values that are held in memory, 24 bytes each; an INSERT of more is sent as text.
+const MAX_VALUES: usize = 1 << 21;
+
+/// Powers of ten that are exact, by which a whole number below 2^53 is multiplied or divided with
+/// one rounding: so the result is the nearest to the number that is written.
+const TENS: [f64; 16] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
+
+/// A value as SQLite stores it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value {
+pub(super) enum Value<'a> {
+    Null,
     Integer(i64),
     Real(f64),
+    /// A text that is what stands between the quotes.
+    Text(&'a [u8]),
+    /// A text with doubled quotes.
+    Quoted(Text<'a>),
+    /// Pairs of hexadecimal digits.
+    Blob(&'a [u8]),
 }
 
 /// An INSERT that can be sent so.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Plan<'a> {
-    pub(super) rows: &'a [u8],
+    /// The values, row by row.
+    pub(super) values: Vec<Value<'a>>,
+    /// Values of a row.
     pub(super) columns: usize,
     /// What the virtual table is called.
     pub(super) source: &'static CStr,
@@ -50,7 +66,7 @@ impl<'a> Plan<'a> {
         if rows.len() < MIN_BYTES || !is_plain(into) || !is_known(tail) {
             return None;
         }
-        let columns = width(rows)?;
+        let (values, columns) = read(rows)?;
         let mut sql = into.to_vec();
         sql.extend_from_slice(b" SELECT ");
         for column in 0..columns {
@@ -62,7 +78,7 @@ impl<'a> Plan<'a> {
         sql.extend_from_slice(SOURCE.to_bytes());
         sql.extend_from_slice(b"() WHERE true ");
         sql.extend_from_slice(tail);
-        Some(Self { rows, columns, source: SOURCE, sql })
+        Some(Self { values, columns, source: SOURCE, sql })
     }
 }
 
@@ -86,42 +102,44 @@ fn is_known(tail: &[u8]) -> bool {
     tail.is_empty() || (begins([b"ON", b"CONFLICT"]) || tail.starts_with(b"ON CONFLICT("))
 }
 
-/// How many values each of the rows has, if they are as many and all of them understood.
-fn width(rows: &[u8]) -> Option<usize> {
+/// All values, and how many each of the rows has, if they are as many and all of them understood. Of
+/// one row alone there is nothing to gain, and SQLite looks at its foreign keys before it is
+/// inserted: then a failure leaves `last_insert_rowid()` as it was.
+fn read(rows: &[u8]) -> Option<(Vec<Value<'_>>, usize)> {
     let mut rows = Rows::new(rows, Syntax::Sqlite);
     let mut row = Vec::new();
+    let mut values = Vec::new();
     let mut columns = None;
     while rows.read(&mut row).ok()? {
-        let is_stored = |literal: &Literal<'_>| match literal {
-            Literal::Number(number) => is_certain(number),
-            _ => true,
-        };
-        let expected = *columns.get_or_insert(row.len());
-        if row.len() != expected || !row.iter().all(is_stored) {
+        if row.len() != *columns.get_or_insert(row.len()) || values.len() + row.len() > MAX_VALUES {
             return None;
         }
+        for literal in &row {
+            values.push(value(literal)?);
+        }
     }
-    columns
+    columns.filter(|columns| values.len() > *columns).map(|columns| (values, columns))
 }
 
-fn is_certain(number: &Number<'_>) -> bool {
-    match number.is_whole {
-        true => number.text.len() < 19 || whole(number).is_some(),
-        false => is_exact(number.text),
-    }
-}
-
-/// The value of a number that is certain.
-pub(super) fn value(number: &Number<'_>) -> Option<Value> {
-    if number.is_whole {
-        return whole(number).map(Value::Integer);
-    }
-    let real: f64 = std::str::from_utf8(number.text).ok()?.parse().ok()?;
-    Some(Value::Real(if number.is_negative { -real } else { real }))
+/// The value of a literal; none where it is not certain.
+fn value<'a>(literal: &Literal<'a>) -> Option<Value<'a>> {
+    Some(match literal {
+        Literal::Null => Value::Null,
+        Literal::Boolean(value) => Value::Integer(i64::from(*value)),
+        Literal::Number(number) if number.is_whole => Value::Integer(whole(number)?),
+        Literal::Number(number) => Value::Real(real(number)?),
+        Literal::Text(text) if text.has_quotes => Value::Quoted(*text),
+        Literal::Text(text) => Value::Text(text.quoted),
+        Literal::Blob(digits) => Value::Blob(digits),
+    })
 }
 
 /// A whole number; none where SQLite makes a floating-point number of it.
 fn whole(number: &Number<'_>) -> Option<i64> {
+    if number.text.len() < 19 {
+        let value = number.text.iter().fold(0, |value, byte| value * 10 + i64::from(byte - b'0'));
+        return Some(if number.is_negative { -value } else { value });
+    }
     // Negative, because there is one more of those.
     let mut value = 0_i64;
     for byte in number.text {
@@ -130,22 +148,40 @@ fn whole(number: &Number<'_>) -> Option<i64> {
     if number.is_negative { Some(value) } else { value.checked_neg() }
 }
 
-/// Whether SQLite and Rust are certain to agree about a number with a point or an exponent.
-fn is_exact(text: &[u8]) -> bool {
-    let exponent = text.iter().position(|byte| matches!(byte, b'e' | b'E'));
-    let (mantissa, exponent) = text.split_at(exponent.unwrap_or(text.len()));
-    let exponent: i64 = match exponent.get(1..).filter(|digits| !digits.is_empty()) {
-        None => 0,
-        Some(digits) if digits.len() > 4 => return false,
-        Some(digits) => match std::str::from_utf8(digits).ok().and_then(|text| text.parse().ok()) {
-            Some(exponent) => exponent,
-            None => return false,
-        },
-    };
-    let fraction = mantissa.iter().rev().position(|byte| *byte == b'.').unwrap_or(0);
-    let digits = mantissa.iter().filter(|byte| **byte != b'.').skip_while(|byte| **byte == b'0');
-    let shift = exponent - i64::try_from(fraction).unwrap_or(i64::MAX);
-    digits.count() <= MAX_DIGITS && (-MAX_SHIFT..=MAX_SHIFT).contains(&shift)
+/// A number with a point or an exponent; none where SQLite may not round it to the nearest.
+fn real(number: &Number<'_>) -> Option<f64> {
+    let mut mantissa = 0_u64;
+    let mut digits = 0;
+    let mut shift = 0;
+    let mut is_fraction = false;
+    let mut bytes = number.text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'.' => is_fraction = true,
+            b'e' | b'E' => {
+                shift += exponent(bytes.as_slice())?;
+                break;
+            }
+            digit => {
+                digits += usize::from(digits > 0 || *digit != b'0');
+                if digits > MAX_DIGITS {
+                    return None;
+                }
+                mantissa = mantissa * 10 + u64::from(digit - b'0');
+                shift -= i64::from(is_fraction);
+            }
+        }
+    }
+    let tens = TENS.get(usize::try_from(shift.unsigned_abs()).ok()?)?;
+    // Exact: at most 15 digits are below 2^53.
+    let mantissa = mantissa as f64;
+    let value = if shift < 0 { mantissa / tens } else { mantissa * tens };
+    Some(if number.is_negative { -value } else { value })
+}
+
+fn exponent(digits: &[u8]) -> Option<i64> {
+    let is_short = digits.len() <= 4;
+    std::str::from_utf8(digits).ok().filter(|_| is_short)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -181,13 +217,14 @@ mod tests {
             assert!(plan("INSERT INTO t", &ones, tail).is_none(), "{tail}");
         }
         for rows in [
+            "(1)",
             "(1),(2,3)",
-            "(9223372036854775808)",
-            "(0.1234567890123456)",
-            "(1e16)",
-            "(1e-16)",
-            "(1e99999)",
-            "(0x1F)",
+            "(1),(9223372036854775808)",
+            "(1),(0.1234567890123456)",
+            "(1),(1e16)",
+            "(1),(1e-16)",
+            "(1),(1e99999)",
+            "(1),(0x1F)",
             "(1),(current_time)",
         ] {
             assert!(plan("INSERT INTO t", &long(rows), "").is_none(), "{rows}");
@@ -196,22 +233,28 @@ mod tests {
 
     #[test]
     fn numbers_have_the_value_that_sqlite_gives_them() {
-        for (text, is_negative, expected) in [
-            ("9223372036854775807", false, Some(Value::Integer(i64::MAX))),
-            ("9223372036854775808", true, Some(Value::Integer(i64::MIN))),
-            ("9223372036854775808", false, None),
-            ("0000000000000000000000001", false, Some(Value::Integer(1))),
-            ("1.5", true, Some(Value::Real(-1.5))),
-            ("5.", false, Some(Value::Real(5.0))),
-            (".5e1", false, Some(Value::Real(5.0))),
+        for (text, expected) in [
+            ("9223372036854775807", Some(Value::Integer(i64::MAX))),
+            ("-9223372036854775808", Some(Value::Integer(i64::MIN))),
+            ("9223372036854775808", None),
+            ("0000000000000000000000001", Some(Value::Integer(1))),
+            ("-42", Some(Value::Integer(-42))),
+            ("-1.5", Some(Value::Real(-1.5))),
+            ("5.", Some(Value::Real(5.0))),
+            (".5e1", Some(Value::Real(5.0))),
+            ("0.1", Some(Value::Real(0.1))),
+            ("000123456.789012345", Some(Value::Real(123_456.789_012_345))),
+            ("1.5e-14", Some(Value::Real(1.5e-14))),
+            ("1e15", Some(Value::Real(1e15))),
+            ("0.0000000000000001", None),
+            ("1e+00015", None),
         ] {
-            let is_whole = text.bytes().all(|byte| byte.is_ascii_digit());
-            let number = Number { is_negative, text: text.as_bytes(), is_whole, is_zero: false };
-            assert_eq!(value(&number), expected, "{text}");
-            assert_eq!(is_certain(&number), expected.is_some(), "{text}");
+            let rows = format!("({text}),({text})");
+            let read = read(rows.as_bytes()).map(|(values, _)| values[0]);
+            assert_eq!(read, expected, "{text}");
         }
-        let zero = Number { is_negative: true, text: b"0.0", is_whole: false, is_zero: true };
-        let Some(Value::Real(zero)) = value(&zero) else { panic!("it is a number") };
+        let Some((values, 1)) = read(b"(-0.0),(0)") else { panic!("they are numbers") };
+        let Value::Real(zero) = values[0] else { panic!("it has a point") };
         assert!(zero.is_sign_negative());
     }
 }

@@ -94,7 +94,7 @@ impl<'a> Database<'a> {
     /// Runs an INSERT whose rows were read before; none, with nothing done, where SQLite does not
     /// take it so: only the text itself has the error in its place.
     pub(super) fn insert(&mut self, plan: &Plan<'_>) -> Option<Result<u64, Failure>> {
-        let source = rows::Source { rows: plan.rows, columns: plan.columns };
+        let source = rows::Source { values: &plan.values, columns: plan.columns };
         // Dropped after the statement.
         let _offered = rows::Offered::new(self.handle, plan.source, &source)?;
         let (statement, _) = self.prepare(&plan.sql).ok()?;

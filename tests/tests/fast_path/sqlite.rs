@@ -278,7 +278,11 @@ fn whatever_is_inserted_is_the_same_in_both_ways() {
     let cases = runner.run(&case(), |case| {
         let (text, fast) =
             runtime.block_on(async { (leave(&case, false).await, leave(&case, true).await) });
-        prop_assert_eq!(&text, &fast);
+        // Behind the largest rowid SQLite takes one by chance.
+        let has_last = case.insert.rows.contains("9223372036854775807");
+        if !(has_last && case.schema[0].contains("PRIMARY KEY")) {
+            prop_assert_eq!(&text, &fast);
+        }
         Ok(())
     });
     cases.unwrap_or_else(|error| panic!("{error}"));
@@ -288,7 +292,9 @@ fn whatever_is_inserted_is_the_same_in_both_ways() {
             if STRICT.iter().any(|(strict, _)| strict == definition) { " STRICT" } else { "" };
         let table = format!("CREATE TABLE t (c0 {}){strict};", definition.replace("{}", "0"));
         for literal in LITERALS {
-            let insert = Insert::new("INSERT INTO t VALUES ", &[vec![(*literal).to_owned()]], "");
+            // One row alone is never sent in the fast way.
+            let rows = vec![vec![(*literal).to_owned()]; 2];
+            let insert = Insert::new("INSERT INTO t VALUES ", &rows, "");
             let schema = vec![table.clone()];
             let case = Case { schema, insert, scope: Scope::Atomic, first: "" };
             let both = async { (leave(&case, false).await, leave(&case, true).await) };
@@ -311,7 +317,10 @@ fn numbers_are_read_as_sqlite_reads_them() {
     let mut runner = TestRunner::new(ProptestConfig::with_cases(60));
     let checked = runner.run(&vec(number, 400), |numbers| {
         let rows: Vec<_> = numbers.iter().map(|number| vec![number.clone()]).collect();
-        let insert = |row| Insert::padded("INSERT INTO t VALUES ", std::slice::from_ref(row), 600);
+        let insert = |row: &Vec<String>| {
+            let rows = [row.clone(), row.clone()];
+            Insert::padded("INSERT INTO t VALUES ", &rows, 600)
+        };
         let each: Vec<Insert> = rows.iter().map(insert).collect();
         let left = |is_fast| {
             let each = &each;

@@ -11,12 +11,13 @@ use std::{
 
 use libsqlite3_sys as ffi;
 
-use super::super::inserts::{Value, value};
-use crate::literals::{Literal, Rows, Syntax};
+use super::super::inserts::Value;
 
 /// Rows, all of them with as many values.
 pub(super) struct Source<'a> {
-    pub(super) rows: &'a [u8],
+    /// The values, row by row.
+    pub(super) values: &'a [Value<'a>],
+    /// Values of a row, at least 1.
     pub(super) columns: usize,
 }
 
@@ -38,12 +39,12 @@ struct Table {
 struct Cursor {
     base: ffi::sqlite3_vtab_cursor,
     source: *const Source<'static>,
-    rows: Rows<'static>,
-    row: Vec<Literal<'static>>,
+    /// The values from the row on that it stands at.
+    rest: &'static [Value<'static>],
+    columns: usize,
     /// A value that differs from what is written.
     scratch: Vec<u8>,
     number: ffi::sqlite3_int64,
-    is_at_end: bool,
 }
 
 /// Without `xCreate` the table is there without having been created, and cannot be.
@@ -165,11 +166,10 @@ unsafe extern "C" fn open(
     let opened = Cursor {
         base: ffi::sqlite3_vtab_cursor { pVtab: table },
         source,
-        rows: Rows::new(&[], Syntax::Sqlite),
-        row: Vec::new(),
+        rest: &[],
+        columns: 1,
         scratch: Vec::new(),
         number: 0,
-        is_at_end: true,
     };
     // SAFETY: SQLite wants the cursor there; `close` frees it.
     unsafe { *cursor = Box::into_raw(Box::new(opened)).cast() };
@@ -191,20 +191,23 @@ unsafe extern "C" fn filter(
 ) -> c_int {
     // SAFETY: made by `open`, and nobody else uses it during the call.
     let cursor = unsafe { &mut *cursor.cast::<Cursor>() };
-    // SAFETY: the source and its rows are alive while the table is registered.
-    cursor.rows = Rows::new(unsafe { (*cursor.source).rows }, Syntax::Sqlite);
-    cursor.number = 0;
-    cursor.advance()
+    // SAFETY: the source and its values are alive while the table is registered.
+    (cursor.rest, cursor.columns) = unsafe { ((*cursor.source).values, (*cursor.source).columns) };
+    cursor.number = 1;
+    ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn next(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
     // SAFETY: as in `filter`.
-    unsafe { &mut *cursor.cast::<Cursor>() }.advance()
+    let cursor = unsafe { &mut *cursor.cast::<Cursor>() };
+    cursor.rest = cursor.rest.get(cursor.columns..).unwrap_or_default();
+    cursor.number += 1;
+    ffi::SQLITE_OK
 }
 
 unsafe extern "C" fn eof(cursor: *mut ffi::sqlite3_vtab_cursor) -> c_int {
     // SAFETY: as in `filter`.
-    c_int::from(unsafe { &*cursor.cast::<Cursor>() }.is_at_end)
+    c_int::from(unsafe { &*cursor.cast::<Cursor>() }.rest.is_empty())
 }
 
 unsafe extern "C" fn rowid(
@@ -228,54 +231,36 @@ unsafe extern "C" fn column(
 }
 
 impl Cursor {
-    /// Goes to the next row.
-    fn advance(&mut self) -> c_int {
-        self.number += 1;
-        match self.rows.read(&mut self.row) {
-            Ok(has_row) => {
-                self.is_at_end = !has_row;
-                ffi::SQLITE_OK
-            }
-            // All rows were read before.
-            Err(_) => ffi::SQLITE_INTERNAL,
-        }
-    }
-
     /// Gives SQLite a value of the row.
     ///
     /// # Safety
     /// The context must be that of a value which SQLite asks for.
     unsafe fn give(&mut self, context: *mut ffi::sqlite3_context, column: c_int) -> c_int {
-        let literal = usize::try_from(column).ok().and_then(|column| self.row.get(column));
-        let Some(literal) = literal else { return ffi::SQLITE_INTERNAL };
-        // SAFETY: the context is valid, says the caller. A text without doubled quotes is left
-        // where it is, in the rows, which outlive the statement; others are copied at once.
+        let value = usize::try_from(column).ok().and_then(|column| self.rest.get(column));
+        // SAFETY: the context is valid, says the caller.
         unsafe {
-            match literal {
-                Literal::Null => ffi::sqlite3_result_null(context),
-                Literal::Boolean(value) => ffi::sqlite3_result_int64(context, i64::from(*value)),
-                Literal::Number(number) => match value(number) {
-                    Some(Value::Integer(value)) => ffi::sqlite3_result_int64(context, value),
-                    Some(Value::Real(value)) => ffi::sqlite3_result_double(context, value),
-                    None => return ffi::SQLITE_INTERNAL,
-                },
-                Literal::Text(text) if !text.has_quotes => {
-                    let Ok(length) = c_int::try_from(text.quoted.len()) else {
-                        return ffi::SQLITE_TOOBIG;
-                    };
-                    let begin = text.quoted.as_ptr().cast();
+            match value {
+                None => return ffi::SQLITE_INTERNAL,
+                Some(Value::Null) => ffi::sqlite3_result_null(context),
+                Some(Value::Integer(value)) => ffi::sqlite3_result_int64(context, *value),
+                Some(Value::Real(value)) => ffi::sqlite3_result_double(context, *value),
+                Some(Value::Text(text)) => {
+                    let Ok(length) = c_int::try_from(text.len()) else { return ffi::SQLITE_TOOBIG };
+                    let begin = text.as_ptr().cast();
+                    // It stays where it is, in the rows, which outlive the statement.
                     ffi::sqlite3_result_text(context, begin, length, ffi::SQLITE_STATIC());
                 }
-                Literal::Text(text) => {
+                Some(Value::Quoted(text)) => {
                     self.scratch.clear();
                     text.pieces().for_each(|piece| self.scratch.extend_from_slice(piece));
                     let Ok(length) = c_int::try_from(self.scratch.len()) else {
                         return ffi::SQLITE_TOOBIG;
                     };
+                    // It is copied at once.
                     let begin = self.scratch.as_ptr().cast();
                     ffi::sqlite3_result_text(context, begin, length, ffi::SQLITE_TRANSIENT());
                 }
-                Literal::Blob(digits) => {
+                Some(Value::Blob(digits)) => {
                     self.scratch.clear();
                     self.scratch.extend(digits.chunks_exact(2).map(byte));
                     let Ok(length) = c_int::try_from(self.scratch.len()) else {
