@@ -95,6 +95,7 @@ impl<'a> Rows<'a> {
         }
     }
 
+    #[inline]
     fn literal(&mut self) -> Result<Literal<'a>, Unclear> {
         match self.rest {
             [b'\'', rest @ ..] => {
@@ -120,6 +121,7 @@ impl<'a> Rows<'a> {
     }
 
     /// The rest of a text behind its first quote.
+    #[inline]
     fn text(&mut self) -> Result<Text<'a>, Unclear> {
         let text = self.rest;
         let mut has_quotes = false;
@@ -144,6 +146,7 @@ impl<'a> Rows<'a> {
         self.number(is_negative)
     }
 
+    #[inline]
     fn number(&mut self, is_negative: bool) -> Result<Literal<'a>, Unclear> {
         let whole = digits(self.rest);
         let mut length = whole;
@@ -157,7 +160,9 @@ impl<'a> Rows<'a> {
         if whole + fraction == 0 {
             return Err(Unclear);
         }
-        let is_zero = self.rest.iter().take(length).all(|byte| matches!(byte, b'0' | b'.'));
+        // Most begin with another digit.
+        let is_zero = matches!(self.rest.first(), Some(b'0' | b'.'))
+            && self.rest.iter().take(length).all(|byte| matches!(byte, b'0' | b'.'));
         if let Some(b'e' | b'E') = self.rest.get(length) {
             is_whole = false;
             let sign = usize::from(matches!(self.rest.get(length + 1), Some(b'+' | b'-')));
@@ -196,8 +201,11 @@ impl<'a> Rows<'a> {
     }
 
     fn skip_blanks(&mut self) {
-        let blanks = self.rest.iter().take_while(|byte| is_blank(**byte)).count();
-        self.rest = self.rest.get(blanks..).unwrap_or_default();
+        while let [first, rest @ ..] = self.rest
+            && is_blank(*first)
+        {
+            self.rest = rest;
+        }
     }
 }
 

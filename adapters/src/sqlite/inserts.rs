@@ -114,6 +114,7 @@ fn read(rows: &[u8]) -> Option<(Vec<Value<'_>>, usize)> {
         if row.len() != *columns.get_or_insert(row.len()) || values.len() + row.len() > MAX_VALUES {
             return None;
         }
+        values.reserve(row.len());
         for literal in &row {
             values.push(value(literal)?);
         }
