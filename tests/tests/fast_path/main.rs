@@ -56,9 +56,9 @@ async fn run(
             Ok(insert) => {
                 body.extend_from_slice(insert.text().as_bytes());
                 inserts.push(InsertRows {
-                    statement: u32::try_from(index).unwrap(),
-                    prefix: u32::try_from(insert.prefix.len()).unwrap(),
-                    tail: u32::try_from(insert.tail.len()).unwrap(),
+                    statement: u32::try_from(index).expect("tests are small"),
+                    prefix: u32::try_from(insert.prefix.len()).expect("tests are small"),
+                    tail: u32::try_from(insert.tail.len()).expect("tests are small"),
                 });
             }
             Err(text) => body.extend_from_slice(text.as_bytes()),
@@ -66,7 +66,7 @@ async fn run(
         if index + 1 < statements.len() {
             body.push(b'\n');
         }
-        ends.push(u32::try_from(body.len()).unwrap());
+        ends.push(u32::try_from(body.len()).expect("tests are small"));
     }
     let inserts = if is_fast { &inserts[..] } else { &[] };
     let request = Request { body: &body, ends: &ends, scope, copy: None, inserts };

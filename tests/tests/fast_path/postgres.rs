@@ -283,21 +283,21 @@ struct Pair {
 
 impl Pair {
     async fn new(url: &str) -> Self {
-        let adapter = Postgres::connect(url).await.unwrap();
-        let mut admin = adapter.acquire().await.unwrap();
-        let mut session = adapter.acquire().await.unwrap();
+        let adapter = Postgres::connect(url).await.expect("the database does it");
+        let mut admin = adapter.acquire().await.expect("the database does it");
+        let mut session = adapter.acquire().await.expect("the database does it");
         let schema = format!("fast_path_{}_{}", process::id(), next());
         for statement in COMMON {
             let statement = statement.replace("SCHEMA fast_path", &format!("SCHEMA {schema}"));
             let statement =
                 statement.replace("IF EXISTS fast_path", &format!("IF EXISTS {schema}"));
             let statement = statement.replace("= fast_path", &format!("= {schema}"));
-            bare(&mut *admin, &[&statement]).await.unwrap();
+            bare(&mut *admin, &[&statement]).await.expect("the database does it");
         }
         let path = format!("SET search_path = {schema}");
-        bare(&mut *session, &[&path]).await.unwrap();
-        let process = session.fetch("SELECT pg_backend_pid()").await.unwrap();
-        let process = process[0][0].clone().unwrap();
+        bare(&mut *session, &[&path]).await.expect("the database does it");
+        let process = session.fetch("SELECT pg_backend_pid()").await.expect("the database does it");
+        let process = process[0][0].clone().expect("it is not null");
         Self { admin, session, process }
     }
 
@@ -306,7 +306,7 @@ impl Pair {
         let fate = run(&mut *self.session, Scope::Atomic, &[Ok(insert)], is_fast).await;
         let query =
             format!("SELECT left(query, 5) FROM pg_stat_activity WHERE pid = {}", self.process);
-        let last = self.admin.fetch(&query).await.unwrap();
+        let last = self.admin.fetch(&query).await.expect("the database does it");
         let admin = &mut *self.admin;
         // As text, and as the server holds it.
         let stored = format!("SELECT x.*, encode(record_send(x), 'hex') FROM {table} AS x");
@@ -317,7 +317,7 @@ impl Pair {
             true => format!("DELETE FROM {table}"),
             false => format!("TRUNCATE fast_path_log, {table} RESTART IDENTITY"),
         };
-        bare(admin, &[&empty]).await.unwrap();
+        bare(admin, &[&empty]).await.expect("the database does it");
         (Left { fate, stored, log }, last[0][0].as_deref() == Some("COPY "))
     }
 
@@ -329,14 +329,14 @@ impl Pair {
             .unwrap_or_else(|error| panic!("{create}: {error}"));
         if !then.is_empty() {
             let then = then.replace("{}", &table);
-            bare(&mut *self.admin, &[&then]).await.unwrap();
+            bare(&mut *self.admin, &[&then]).await.expect("the database does it");
         }
         table
     }
 
     async fn end(mut self) {
         let drop = "DO $$ BEGIN EXECUTE 'DROP SCHEMA ' || current_schema() || ' CASCADE'; END $$";
-        bare(&mut *self.admin, &[drop]).await.unwrap();
+        bare(&mut *self.admin, &[drop]).await.expect("the database does it");
     }
 }
 
@@ -369,7 +369,7 @@ fn each_literal_is_stored_in_each_type_as_without_the_fast_path() {
         let mut copied_types = 0;
         for style in ["ISO, MDY", "German", "SQL, DMY"] {
             let set = format!("SET DateStyle = '{style}'");
-            bare(&mut *pair.session, &[&set]).await.unwrap();
+            bare(&mut *pair.session, &[&set]).await.expect("the database does it");
             let types = TYPES.iter().chain(OTHERS);
             for kind in types.filter(|kind| style == "ISO, MDY" || is_of_time(kind)) {
                 let table = pair.create(&format!("c0 {kind}"), FEATURES[0]).await;
@@ -504,7 +504,9 @@ fn whatever_is_inserted_is_the_same_in_both_ways() {
             let insert = case.insert(&table);
             let (text, _) = pair.leave(&table, &insert, false).await;
             let (fast, is_copied) = pair.leave(&table, &insert, true).await;
-            bare(&mut *pair.admin, &[&format!("DROP TABLE {table}")]).await.unwrap();
+            bare(&mut *pair.admin, &[&format!("DROP TABLE {table}")])
+                .await
+                .expect("the database does it");
             (text, fast, is_copied)
         });
         let sql = case.rows.concat().concat();
@@ -543,7 +545,7 @@ fn what_changes_a_table_or_the_session_is_noticed() {
             (format!("CREATE TEMPORARY VIEW {table} AS SELECT 1 AS c0"), false),
             (format!("DROP VIEW {table}"), true),
         ] {
-            bare(&mut *pair.session, &[&statement]).await.unwrap();
+            bare(&mut *pair.session, &[&statement]).await.expect("the database does it");
             let (_, was_copied) = pair.leave(&table, &insert, true).await;
             assert_eq!(was_copied, is_copied, "{statement}");
         }

@@ -219,14 +219,14 @@ struct Left {
 }
 
 async fn session(schema: &[String]) -> (Sqlite, Box<dyn Connection>) {
-    let adapter = Sqlite::connect("sqlite::memory:").await.unwrap();
-    let mut session = adapter.acquire().await.unwrap();
+    let adapter = Sqlite::connect("sqlite::memory:").await.expect("the database does it");
+    let mut session = adapter.acquire().await.expect("the database does it");
     let common = [
         "CREATE TABLE parent (id INTEGER PRIMARY KEY);",
         "INSERT INTO parent VALUES (1), (2);",
         "CREATE TABLE log (a, b, c);",
     ];
-    bare(&mut *session, &common).await.unwrap();
+    bare(&mut *session, &common).await.expect("the database does it");
     for statement in schema.iter().filter(|statement| !statement.is_empty()) {
         bare(&mut *session, &[statement]).await.unwrap_or_else(|problem| {
             panic!("{statement}: {problem:?}");
@@ -239,7 +239,7 @@ async fn leave(case: &Case, is_fast: bool) -> Left {
     let (_adapter, mut session) = session(&case.schema).await;
     let session = &mut *session;
     if case.scope == Scope::Scripted {
-        bare(session, &["BEGIN;"]).await.unwrap();
+        bare(session, &["BEGIN;"]).await.expect("the database does it");
     }
     let statements = [Err(case.first), Ok(&case.insert)];
     let statements = if case.first.is_empty() { &statements[1..] } else { &statements[..] };
@@ -264,8 +264,11 @@ async fn leave(case: &Case, is_fast: bool) -> Left {
 
 /// What asks for all values of the table, as they are stored.
 async fn columns(session: &mut dyn Connection) -> String {
-    let names = session.fetch("SELECT name FROM pragma_table_xinfo('t')").await.unwrap();
-    let name = |row: &Vec<Option<String>>| row[0].clone().unwrap();
+    let names = session
+        .fetch("SELECT name FROM pragma_table_xinfo('t')")
+        .await
+        .expect("the database does it");
+    let name = |row: &Vec<Option<String>>| row[0].clone().expect("it is not null");
     let values = names.iter().map(name).map(|name| format!("typeof({name}), quote({name})"));
     format!("SELECT rowid, {} FROM t ORDER BY rowid", values.collect::<Vec<_>>().join(", "))
 }
