@@ -69,7 +69,7 @@ impl<'a> Body<'a> {
 
     /// Refuses a zero byte, which would end the text for a database written in C.
     pub(crate) fn without_zero(&self) -> Result<(), Problem> {
-        let Some(at) = self.bytes.iter().position(|&byte| byte == 0) else {
+        let Some(at) = memchr::memchr(0, self.bytes) else {
             return Ok(());
         };
         let offset = u32::try_from(at).unwrap_or(u32::MAX);

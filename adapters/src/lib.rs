@@ -13,6 +13,8 @@ mod answers;
 mod body;
 mod connect;
 mod failure;
+mod insert;
+mod literals;
 mod pool;
 mod query;
 mod values;

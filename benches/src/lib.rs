@@ -5,6 +5,7 @@
 //! - `sessions`: what does it cost to open a session, and to call into it?
 //! - `startup`: how long from the start of the process to its first batch?
 //! - `databases`: how much faster than one statement per round trip is a whole run?
+//! - `fast_path`: what does the fast path gain, and how near is it to what a database can take?
 //! - `recovery`: what does a ledger cost, and what do several batches in flight gain?
 //! - `memory`: does the program need more memory for a larger script?
 //!
@@ -14,6 +15,7 @@
 //!
 //! Figures of this kind are good as ratios within one run on one machine, and for nothing else.
 
+pub mod by_hand;
 pub mod estimates;
 pub mod native;
 pub mod peer;

@@ -2,6 +2,7 @@
 //! [`Capabilities`](sql_batcher_adapters::Capabilities).
 
 mod copies;
+mod fast;
 mod own;
 
 use std::time::{Duration, Instant};
@@ -56,6 +57,10 @@ pub async fn conformance(adapter: &dyn Adapter, sql: &Sql) {
         copies::copies_whole_and_in_parts(adapter, sql).await;
         copies::takes_back_a_copy_with_a_bad_row(adapter, sql).await;
         copies::takes_back_a_copy_that_is_left(adapter, sql).await;
+    }
+    if adapter.capabilities().fast_path {
+        fast::inserts_in_each_scope(adapter, sql).await;
+        fast::fails_as_the_text_does(adapter, sql).await;
     }
     if adapter.capabilities().binary_text {
         passes_on_any_bytes(adapter, sql).await;

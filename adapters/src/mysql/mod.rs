@@ -7,6 +7,8 @@
 //!   are the server's. What cannot be undone is that sqlx asks for found rows: an UPDATE counts
 //!   the rows that it matched, also those that it did not change.
 //! - Definitions (`CREATE TABLE`) commit, so they take no part in a transaction.
+//! - There is no fast path: `LOAD DATA LOCAL` makes warnings of errors, and needs a setting of the
+//!   server.
 
 mod connect;
 mod execute;

@@ -74,6 +74,8 @@ pub(super) async fn capabilities(
     let row = connection.fetch_one(sqlx::raw_sql("SHOW server_version")).await?;
     let version: String = row.try_get(0)?;
     let version = version.split(' ').next().unwrap_or_default();
+    let row = connection.fetch_one(sqlx::raw_sql("SELECT pg_catalog.version()")).await;
+    let full: String = row.and_then(|row| row.try_get(0)).unwrap_or_default();
     Ok(Capabilities {
         server: format!("PostgreSQL {version}"),
         dialect: Dialect::PostgreSql,
@@ -83,7 +85,7 @@ pub(super) async fn capabilities(
         max_rows_per_insert: None,
         merging_obstacle: None,
         merges_ignoring: true,
-        fast_path: false,
+        fast_path: is_known_server(version, &full),
         transactions: true,
         transactional_ddl: true,
         savepoints: true,
@@ -93,6 +95,21 @@ pub(super) async fn capabilities(
         cancel: true,
         notes: Vec::new(),
     })
+}
+
+/// Whether it is PostgreSQL itself, in a version whose catalog says all that decides whether rows
+/// can be copied (12: generated columns), and not a database that only speaks like it.
+fn is_known_server(version: &str, full: &str) -> bool {
+    let major: u32 = version
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .unwrap_or_default()
+        .parse()
+        .unwrap_or(0);
+    let others = ["-YB-", "Redshift", "Greenplum", "CockroachDB", "Materialize"];
+    major >= 12
+        && full.starts_with(&format!("PostgreSQL {version} "))
+        && !others.iter().any(|other| full.contains(other))
 }
 
 /// Cancels what a session runs, or ends the session, through a connection of its own.
@@ -176,5 +193,20 @@ mod tests {
     fn an_unknown_option_is_refused_by_name() {
         let error = options("postgres://u@h/d?pasword=x").unwrap_err();
         assert!(error.message.starts_with("unknown option \"pasword\" in the url"), "{error}");
+    }
+
+    #[test]
+    fn rows_are_copied_into_postgresql_only() {
+        for (version, full, expected) in [
+            ("15.18", "PostgreSQL 15.18 (Debian 15.18-0+deb12u1) on x86_64-pc-linux-gnu", true),
+            ("18beta1", "PostgreSQL 18beta1 on x86_64-pc-linux-gnu", true),
+            ("11.22", "PostgreSQL 11.22 on x86_64-pc-linux-gnu", false),
+            ("15.12-YB-2025", "PostgreSQL 15.12-YB-2025 on x86_64-pc-linux-gnu", false),
+            ("13.0.0", "CockroachDB CCL v24.1", false),
+            ("8.0.2", "PostgreSQL 8.0.2 on i686-pc-linux-gnu, Redshift 1.0", false),
+            ("14.1", "", false),
+        ] {
+            assert_eq!(is_known_server(version, full), expected, "{full}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, postgres::PgQueryResult};
 
 use crate::{
-    Cancel, Connection, Effects, Fault, Problem, Request, Scope,
+    Cancel, Connection, Effects, Fault, InsertRows, Problem, Request, Scope,
     answers::{self, Ran},
     body::{Body, commits, first_word},
     pool, query,
@@ -15,8 +15,10 @@ use crate::{
 use super::{
     connect::Stop,
     copy::Copying,
+    fast::is_harmless,
     problem::{IN_FAILED_TRANSACTION, is_lost, problem, server_error},
     settings,
+    tables::Tables,
 };
 
 /// A connection that is held.
@@ -34,6 +36,8 @@ pub(super) struct Session {
     pub(super) limit_ms: Option<u32>,
     /// Whether there is none instead, while a copy block is under way.
     pub(super) is_limit_lifted: bool,
+    /// What is known of the tables that rows are copied into.
+    pub(super) tables: Tables,
 }
 
 /// The first error of a transaction, which stands behind all that follow it.
@@ -60,6 +64,7 @@ impl Session {
             aborted: None,
             limit_ms: None,
             is_limit_lifted: false,
+            tables: Tables::default(),
         }
     }
 
@@ -81,7 +86,7 @@ impl Session {
     }
 
     /// Puts the connection back, unless the error says that it is gone.
-    fn put(&mut self, lease: Lease, error: Option<&sqlx::Error>) {
+    pub(super) fn put(&mut self, lease: Lease, error: Option<&sqlx::Error>) {
         self.link = match error {
             Some(error) if is_lost(error) => Link::Lost,
             _ => Link::Ready(lease),
@@ -89,14 +94,14 @@ impl Session {
     }
 
     /// Several statements as one query.
-    async fn whole(&mut self, body: Body<'_>, scope: Scope) -> Result<Effects, Problem> {
+    pub(super) async fn whole(&mut self, body: Body<'_>, scope: Scope) -> Result<Effects, Problem> {
         let text = body.text()?;
         let mut lease = self.take()?;
         let ran = run(&mut lease, text).await;
         let Some(error) = ran.error else {
             self.put(lease, None);
             if scope == Scope::Scripted {
-                self.aborted = None;
+                self.mend();
             }
             return Ok(Effects { rows: Some(ran.rows) });
         };
@@ -114,6 +119,75 @@ impl Session {
             self.look_at_transaction(&mut problem).await;
         }
         Err(problem)
+    }
+
+    /// The open transaction can go on, or is over.
+    pub(super) fn mend(&mut self) {
+        self.aborted = None;
+    }
+
+    /// Statement by statement, some of them in the fastest way there is.
+    async fn bare_fast(
+        &mut self,
+        body: Body<'_>,
+        inserts: &[InsertRows],
+    ) -> Result<Effects, Problem> {
+        let mut inserts = inserts.iter().peekable();
+        let mut rows = 0;
+        for (index, (start, statement)) in (0..).zip(body.statements()) {
+            let at = inserts.next_if(|insert| insert.statement == index);
+            let at = at.map(|insert| InsertRows { statement: 0, ..*insert });
+            // A statement is no longer than the body.
+            let ends = [statement.len() as u32];
+            let ran = self.one(Body::new(statement, &ends)?, at.as_slice(), Scope::Atomic).await;
+            rows += ran
+                .map_err(|problem| Problem {
+                    statement: Some(index),
+                    offset: problem.offset.map(|offset| offset + start),
+                    kept: index,
+                    ..problem
+                })?
+                .rows
+                .unwrap_or(0);
+        }
+        Ok(Effects { rows: Some(rows) })
+    }
+
+    /// A request that is one query, or whose rows are copied.
+    async fn one(
+        &mut self,
+        body: Body<'_>,
+        inserts: &[InsertRows],
+        scope: Scope,
+    ) -> Result<Effects, Problem> {
+        let fast = match self.aborted {
+            None => self.fast(body, inserts, scope).await,
+            Some(_) => None,
+        };
+        let done = match fast {
+            Some(done) => done,
+            None => {
+                self.remember_less(body, inserts);
+                self.whole(body, scope).await
+            }
+        };
+        if done.is_err() {
+            // What was changed was taken back, or will be.
+            self.tables.forget();
+        }
+        done
+    }
+
+    /// Forgets the tables if a request may change them.
+    fn remember_less(&mut self, body: Body<'_>, inserts: &[InsertRows]) {
+        if self.tables.is_empty() {
+            return;
+        }
+        let is_known = |index| inserts.iter().any(|insert| insert.statement == index);
+        let mut statements = (0..).zip(body.statements());
+        if statements.any(|(index, (_, text))| !is_known(index) && !is_harmless(text)) {
+            self.tables.forget();
+        }
     }
 
     /// Statement by statement.
@@ -218,15 +292,20 @@ impl Connection for Session {
         let body = Body::of(&request)?;
         body.without_zero()?;
         match request.scope {
-            Scope::Bare if body.count() > 1 => self.bare(body).await,
+            Scope::Bare if body.count() > 1 && request.inserts.is_empty() => {
+                self.remember_less(body, request.inserts);
+                self.bare(body).await
+            }
+            Scope::Bare if body.count() > 1 => self.bare_fast(body, request.inserts).await,
             Scope::Scripted if self.aborted.is_some() && commits(&first_word(body.bytes())) => {
+                self.tables.forget();
                 let mut problem = self.refuse_commit().await;
                 problem.statement = Some(0);
                 Err(problem)
             }
             // One statement alone is its own transaction, as several in one query are.
-            Scope::Bare => self.whole(body, Scope::Atomic).await,
-            scope => self.whole(body, scope).await,
+            Scope::Bare => self.one(body, request.inserts, Scope::Atomic).await,
+            scope => self.one(body, request.inserts, scope).await,
         }
     }
 
@@ -238,10 +317,15 @@ impl Connection for Session {
         if self.aborted.is_some() {
             return Err(self.refuse_commit().await);
         }
-        self.command("COMMIT").await.map(drop)
+        let committed = self.command("COMMIT").await.map(drop);
+        if committed.is_err() {
+            self.tables.forget();
+        }
+        committed
     }
 
     async fn rollback(&mut self) -> Result<(), Problem> {
+        self.tables.forget();
         if let Link::Copying(_) = self.link
             && let Link::Copying(copying) = mem::replace(&mut self.link, Link::Busy)
         {
@@ -299,7 +383,7 @@ impl Connection for Session {
 }
 
 /// Sends a text as one request and reads all its answers.
-async fn run(connection: &mut PgConnection, text: &str) -> Ran {
+pub(super) async fn run(connection: &mut PgConnection, text: &str) -> Ran {
     let answers = sqlx::raw_sql(AssertSqlSafe(text.to_owned())).fetch_many(connection);
     answers::read(answers, PgQueryResult::rows_affected).await
 }

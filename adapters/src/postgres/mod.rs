@@ -2,6 +2,8 @@
 //!
 //! - A batch is one simple query: PostgreSQL runs its statements as one implicit transaction, so
 //!   whole or not at all costs one round trip and nothing is added to the text.
+//! - Rows of INSERTs of constants ([`crate::Request::inserts`]) are copied where that is certain to
+//!   do the same: `rows` and `tables` say where that is, `fast` how.
 //! - A session means what it means in `psql`: time zone and date style are the server's, not
 //!   sqlx's. They cannot be made the session's *default*: `RESET TimeZone` and
 //!   `DISCARD ALL` go back to sqlx's UTC.
@@ -13,8 +15,12 @@ mod blocks;
 mod connect;
 mod copy;
 mod execute;
+mod fast;
 mod problem;
+mod rows;
 mod settings;
+mod tables;
+mod target;
 
 use async_trait::async_trait;
 use sqlx::{PgPool, postgres::PgConnectOptions};

@@ -116,7 +116,7 @@ fn set_limit_where(limit_ms: u32, condition: &str) -> String {
 }
 
 /// A text as a literal that means the same whatever `standard_conforming_strings` says.
-fn literal(value: &str) -> String {
+pub(super) fn literal(value: &str) -> String {
     format!("E'{}'", value.replace('\\', "\\\\").replace('\'', "''"))
 }
 

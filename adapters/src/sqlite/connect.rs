@@ -87,7 +87,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_rows_per_insert: None,
         merging_obstacle: None,
         merges_ignoring: true,
-        fast_path: false,
+        fast_path: Database::has_fast_path(),
         transactions: true,
         transactional_ddl: true,
         savepoints: true,

@@ -13,10 +13,14 @@ use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
-    AdapterError, Cancel, Connection, Effects, Fault, Problem, Request, Scope, body::Body, pool,
+    AdapterError, Cancel, Connection, Effects, Fault, InsertRows, Problem, Request, Scope,
+    body::Body, insert::Insert, pool,
 };
 
-use super::raw::{Database, Failure};
+use super::{
+    inserts::Plan,
+    raw::{Database, Failure},
+};
 
 /// How long to wait for the end of a session: twice what a lock of another process is waited for,
 /// which nothing shortens.
@@ -105,6 +109,7 @@ struct Work {
     body: Vec<u8>,
     ends: Vec<u32>,
     scope: Scope,
+    inserts: Vec<InsertRows>,
 }
 
 /// Stops what runs when the future that waits for it is dropped.
@@ -182,8 +187,12 @@ impl Connection for Session {
             return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
         }
         Body::of(&request)?.without_zero()?;
-        let work =
-            Work { body: request.body.to_vec(), ends: request.ends.to_vec(), scope: request.scope };
+        let work = Work {
+            body: request.body.to_vec(),
+            ends: request.ends.to_vec(),
+            scope: request.scope,
+            inserts: request.inserts.to_vec(),
+        };
         let rows = self.on_handle(move |database, signal| work.run(database, signal)).await?;
         Ok(Effects { rows: Some(rows) })
     }
@@ -273,7 +282,7 @@ impl Work {
     fn run(self, database: &mut Database<'_>, signal: &Signal) -> Result<u64, Problem> {
         let body = Body::new(&self.body, &self.ends)?;
         if self.scope != Scope::Atomic || body.count() == 1 {
-            return each(body, database, signal).map_err(|mut problem| {
+            return each(body, &self.inserts, database, signal).map_err(|mut problem| {
                 if self.scope == Scope::Atomic {
                     problem.kept = 0;
                 }
@@ -281,7 +290,7 @@ impl Work {
             });
         }
         database.run(b"BEGIN").map_err(Failure::into_problem)?;
-        let ran = each(body, database, signal)
+        let ran = each(body, &self.inserts, database, signal)
             .and_then(|rows| match signal.asks_to_stop() {
                 true => Err(Failure::interrupted().into_problem()),
                 false => Ok(rows),
@@ -303,13 +312,20 @@ impl Work {
 }
 
 /// Runs each statement; what is kept is what stands outside a transaction.
-fn each(body: Body<'_>, database: &mut Database<'_>, signal: &Signal) -> Result<u64, Problem> {
+fn each(
+    body: Body<'_>,
+    inserts: &[InsertRows],
+    database: &mut Database<'_>,
+    signal: &Signal,
+) -> Result<u64, Problem> {
     let mut rows = 0;
     let mut kept = 0;
+    let mut inserts = inserts.iter().peekable();
     for (index, (start, statement)) in (0..).zip(body.statements()) {
+        let at = inserts.next_if(|insert| insert.statement == index);
         let ran = match signal.asks_to_stop() {
             true => Err(Failure::interrupted()),
-            false => database.run(statement),
+            false => one(statement, at, database),
         };
         match ran {
             Ok(changed) => rows += changed,
@@ -327,6 +343,19 @@ fn each(body: Body<'_>, database: &mut Database<'_>, signal: &Signal) -> Result<
         }
     }
     Ok(rows)
+}
+
+/// Runs a statement, the fastest way there is.
+fn one(
+    statement: &[u8],
+    at: Option<&InsertRows>,
+    database: &mut Database<'_>,
+) -> Result<u64, Failure> {
+    let plan = at.and_then(|at| Insert::of(statement, at)).and_then(Plan::of);
+    match plan.and_then(|plan| database.insert(&plan)) {
+        Some(inserted) => inserted,
+        None => database.run(statement),
+    }
 }
 
 /// Rolls back what is open. A wish to cancel has been granted by then, and must not stop this.

@@ -2,6 +2,8 @@
 //!
 //! - A batch crosses to a blocking thread once, not once a statement, and runs there on the raw
 //!   handle of the locked connection. That module, `raw`, is the only one with unsafe code.
+//! - INSERTs of constants ([`crate::Request::inserts`]) are read by the adapter, and SQLite fetches
+//!   their values from a virtual table that exists meanwhile.
 //! - A session is as in the `sqlite3` shell: foreign keys are not enforced unless the script says
 //!   so, nothing else is set. One thing differs: a lock held by another process is waited for, 5
 //!   seconds, where the shell gives up at once. A cancel does not shorten that wait.
@@ -10,6 +12,7 @@
 
 mod connect;
 mod execute;
+mod inserts;
 mod problem;
 mod raw;
 #[cfg(test)]

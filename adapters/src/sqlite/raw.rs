@@ -1,4 +1,4 @@
-//! SQLite's own interface: the only unsafe code of the adapters.
+//! SQLite's own interface: with its virtual table in `rows`, the only unsafe code of the adapters.
 //!
 //! All of it works on the handle of a connection that sqlx has locked, so no other thread uses the
 //! handle meanwhile ([`LockedSqliteHandle`]). Statements live no longer than one call.
@@ -12,6 +12,10 @@ use std::{
 
 use libsqlite3_sys as ffi;
 use sqlx::sqlite::LockedSqliteHandle;
+
+use super::inserts::Plan;
+
+mod rows;
 
 /// A database whose handle nobody else uses.
 pub(super) struct Database<'a> {
@@ -43,6 +47,13 @@ impl<'a> Database<'a> {
         // SAFETY: returns a pointer to a constant C string.
         let version = unsafe { CStr::from_ptr(ffi::sqlite3_libversion()) };
         version.to_str().unwrap_or("of unknown version")
+    }
+
+    /// Whether the library can take a virtual table away again (3.30), and reads numbers with the
+    /// arithmetic that [`Plan`] relies on (3.43).
+    pub(super) fn has_fast_path() -> bool {
+        // SAFETY: returns a constant.
+        unsafe { ffi::sqlite3_libversion_number() >= 3_043_000 }
     }
 
     /// The longest text that can be prepared.
@@ -78,6 +89,16 @@ impl<'a> Database<'a> {
             }
         }
         Ok(changed)
+    }
+
+    /// Runs an INSERT whose rows were read before; none, with nothing done, where SQLite does not
+    /// take it so: only the text itself has the error in its place.
+    pub(super) fn insert(&mut self, plan: &Plan<'_>) -> Option<Result<u64, Failure>> {
+        let source = rows::Source { values: &plan.values, columns: plan.columns };
+        // Dropped after the statement.
+        let _offered = rows::Offered::new(self.handle, plan.source, &source)?;
+        let (statement, _) = self.prepare(&plan.sql).ok()?;
+        Some(self.finish(&statement?))
     }
 
     /// Runs one statement and gives its rows, each value as text, or none for NULL.
