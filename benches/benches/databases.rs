@@ -57,7 +57,11 @@ fn row(way: Way, database: &Database, input: &Input, median: Result<Median, Stri
         Ok(Median { time, runs }) => {
             let row = Row::new(what, count as f64 / time.as_secs_f64(), "rows/s");
             let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
-            row.with_note(if count == input.count() { runs } else { format!("{runs}, {count} rows") })
+            row.with_note(if count == input.count() {
+                runs
+            } else {
+                format!("{runs}, {count} rows")
+            })
         }
     };
     let is_drawn = !matches!(way, Way::Library(_) | Way::Autocommit);

@@ -54,7 +54,8 @@ fn peer(tool: &str, file: &Path, script: &Script) -> Result<(f64, String), Strin
 fn compare(table: &mut Table, name: &str, script: &Script, file: &Path) {
     fs::write(file, &script.text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     let speed = |seconds: f64| script.text.len() as f64 / 1e6 / seconds;
-    let first = Row::new(format!("{name}, sql-batcher in the sandbox"), speed(ours(script)), "MB/s");
+    let first =
+        Row::new(format!("{name}, sql-batcher in the sandbox"), speed(ours(script)), "MB/s");
     let mut row = first.clone();
     let mut others = Vec::new();
     for (tool, label) in PEERS {

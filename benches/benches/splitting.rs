@@ -91,8 +91,7 @@ fn cases() -> Vec<Case> {
 
 fn natively(script: &[u8], dialect: core::Dialect, merges: bool) -> u64 {
     let mut options = core::Options::new(dialect);
-    options.merging =
-        merges.then_some(core::Merging { max_rows: u32::MAX, locates_rows: false });
+    options.merging = merges.then_some(core::Merging { max_rows: u32::MAX, locates_rows: false });
     native::split(script, options).statements
 }
 
@@ -139,10 +138,11 @@ fn table(cases: &[Case], estimates: &Estimates) -> Table {
             continue;
         };
         let confined = match case.is_goal {
-            true => sandbox
-                .clone()
-                .with_goal(Goal::at_least(1.5))
-                .with_ratio(&native, "native", Goal::at_least(0.8)),
+            true => sandbox.clone().with_goal(Goal::at_least(1.5)).with_ratio(
+                &native,
+                "native",
+                Goal::at_least(0.8),
+            ),
             false => sandbox.clone().against(&native, "native"),
         };
         // Nothing, but for what two medians of the same differ by.

@@ -170,8 +170,7 @@ pub async fn drive(
     let (give, mut batches) = mpsc::channel::<Sealed>(1);
     let work = tokio::spawn(async move {
         while let Some(Sealed { body, ends, scope }) = batches.recv().await {
-            let request =
-                Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] };
+            let request = Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] };
             if let Err(problem) = connection.execute(request).await {
                 return Err(problem.to_string());
             }

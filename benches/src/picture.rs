@@ -43,7 +43,8 @@ struct Drawn<'a> {
 pub fn draw(tables: &[Table]) -> Option<String> {
     let rows = tables.iter().flat_map(|table| &table.rows);
     let groups = grouped(rows);
-    let unit = tables.iter().flat_map(|table| &table.rows).find(|row| row.bar.is_some())?.unit.clone();
+    let unit =
+        tables.iter().flat_map(|table| &table.rows).find(|row| row.bar.is_some())?.unit.clone();
     if groups.is_empty() {
         return None;
     }
@@ -92,12 +93,12 @@ fn draw_group(svg: &mut String, group: &[Drawn<'_>], top: u32) -> u32 {
         let (label, number) = (escaped(&bar.label), short(*value));
         let (text_y, bar_y, bar_height) = (top + 15, top + 3, BAR_HEIGHT - 6);
         let number_x = f64::from(BARS_AT) + width + 6.0;
-        let _ = write!(
+        let _ = writeln!(
             svg,
             "<text{class} x=\"{}\" y=\"{text_y}\" text-anchor=\"end\">{label}</text>\
              <rect{class} x=\"{BARS_AT}\" y=\"{bar_y}\" width=\"{width:.1}\" \
              height=\"{bar_height}\" rx=\"2\"/>\
-             <text class=\"note\" x=\"{number_x:.1}\" y=\"{text_y}\">{number}</text>\n",
+             <text class=\"note\" x=\"{number_x:.1}\" y=\"{text_y}\">{number}</text>",
             BARS_AT - 8,
         );
         top += BAR_HEIGHT;

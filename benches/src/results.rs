@@ -78,7 +78,9 @@ impl Results {
             self.machine, self.profile
         );
         if self.profile != "release" {
-            text.push_str("\n**Not an optimised build: nothing here says how fast anything is.**\n");
+            text.push_str(
+                "\n**Not an optimised build: nothing here says how fast anything is.**\n",
+            );
         }
         if !self.goals.is_empty() {
             text.push_str("\n## Goals\n\n| what | found | goal | |\n|---|---:|---:|---|\n");

@@ -156,7 +156,10 @@ mod tests {
         let files = Files::new(&rows).unwrap();
         let read = |path| fs::read_to_string(path).unwrap();
         assert_eq!(read(files.script()), rows.script);
-        assert_eq!(read(files.in_transaction(true)), format!("BEGIN;\n{}COMMIT;\n", rows.hand_made));
+        assert_eq!(
+            read(files.in_transaction(true)),
+            format!("BEGIN;\n{}COMMIT;\n", rows.hand_made)
+        );
         assert_eq!(read(files.tabbed()), rows.tabbed);
     }
 }

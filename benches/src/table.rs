@@ -156,7 +156,11 @@ impl Row {
             format!("{} × {}{}", rounded(ratio.times), ratio.of, judged(ratio.times, ratio.goal))
         };
         let ratios = self.ratios.iter().map(ratio);
-        own.into_iter().chain(ratios).chain(self.notes.iter().cloned()).collect::<Vec<_>>().join(", ")
+        own.into_iter()
+            .chain(ratios)
+            .chain(self.notes.iter().cloned())
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 }
 
@@ -211,8 +215,8 @@ impl Table {
     /// If it cannot be written.
     pub fn publish(&self, temporary: &str) {
         println!("\n{}", self.markdown());
-        let folder = env::var_os(FOLDER)
-            .map_or_else(|| target(temporary).join("bench"), PathBuf::from);
+        let folder =
+            env::var_os(FOLDER).map_or_else(|| target(temporary).join("bench"), PathBuf::from);
         self.write(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     }
 

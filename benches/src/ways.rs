@@ -182,7 +182,11 @@ pub async fn run(way: Way, database: &Database, input: &Input) -> Result<Duratio
 ///
 /// # Errors
 /// Whatever goes wrong, and what is not installed.
-pub async fn bring(way: Way, database: &Database, input: &Input) -> Result<Option<Duration>, Failed> {
+pub async fn bring(
+    way: Way,
+    database: &Database,
+    input: &Input,
+) -> Result<Option<Duration>, Failed> {
     let Input { rows, files } = input;
     let single = rows.statements().take(way.rows(input.count()));
     match way {

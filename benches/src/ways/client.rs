@@ -2,7 +2,6 @@
 
 use std::{
     env,
-    ffi::OsString,
     fs::File,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -72,7 +71,7 @@ fn in_folder(variable: &str, name: &str) -> Option<PathBuf> {
 
 /// A command of a client at this place, or in the path.
 fn command(place: Option<PathBuf>, name: &str) -> Result<Command, Failed> {
-    let path = env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = env::var_os("PATH").unwrap_or_default();
     let mut places = place.into_iter().chain(env::split_paths(&path).map(|path| path.join(name)));
     match places.find(|place| place.is_file()) {
         Some(place) => Ok(Command::new(place)),
