@@ -1,6 +1,7 @@
 //! How much slower a whole run is because the core is in a sandbox: the same driver, the same
 //! adapter, the same rows, with the core in the sandbox and with the core linked as a library. No
 //! user runs it so; the run of a user's `Batcher` stands beside, to show what the host does besides.
+//! As it is, merging, and on the fast path, where the core has the largest share of a run.
 //!
 //! The difference is small against what the machine does meanwhile. So splitting alone is measured,
 //! too: what it takes longer in the sandbox is the most by which a run can be longer.
@@ -10,7 +11,7 @@
 use std::time::{Duration, Instant};
 
 use sql_batcher::{
-    Batcher, Dialect,
+    Dialect,
     adapters::{PoolOptions, connect},
 };
 use sql_batcher_benches::{
@@ -22,10 +23,11 @@ use sql_batcher_benches::{
     rows::{CREATE_TABLE, Rows},
     sample::{Median, Plan, in_turns},
     table::{Row, Table},
+    ways::{Mode, library},
 };
 use tokio::runtime::Runtime;
 
-const PLAN: Plan = Plan { rounds: 11, budget: Duration::from_secs(30) };
+const PLAN: Plan = Plan { rounds: 11, budget: Duration::from_secs(15) };
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
@@ -50,12 +52,30 @@ impl Way {
         }
     }
 
-    fn engine(self, dialect: Dialect) -> Result<Box<dyn Engine>, Failed> {
-        Ok(match self {
-            Self::Native | Self::SplitNative => Box::new(Native::new(dialect)?),
-            Self::Sandbox | Self::SplitSandbox | Self::Batcher => {
-                Box::new(Sandboxed::new(dialect)?)
-            }
+    fn is_native(self) -> bool {
+        matches!(self, Self::Native | Self::SplitNative)
+    }
+}
+
+/// Where rows go, and what is asked of the core.
+#[derive(Clone, Copy)]
+struct Case<'a> {
+    database: &'a Database,
+    rows: &'a Rows,
+    mode: Mode,
+}
+
+impl Case<'_> {
+    fn name(self) -> String {
+        let flag = self.mode.flag().map(|flag| format!(" {flag}")).unwrap_or_default();
+        format!("{}{flag}", self.database.kind.name())
+    }
+
+    fn engine(self, way: Way) -> Result<Box<dyn Engine>, Failed> {
+        let dialect = dialect(self.database.kind);
+        Ok(match way.is_native() {
+            true => Box::new(Native::new(dialect, self.mode)?),
+            false => Box::new(Sandboxed::new(dialect, self.mode)?),
         })
     }
 }
@@ -68,17 +88,15 @@ fn dialect(kind: Kind) -> Dialect {
     }
 }
 
-async fn whole_run(way: Way, database: &Database, rows: &Rows) -> Result<Duration, Failed> {
+async fn whole_run(way: Way, case: Case<'_>) -> Result<Duration, Failed> {
+    let Case { database, rows, mode } = case;
     database.prepare(CREATE_TABLE).await?;
     let start = Instant::now();
-    let adapter = connect(&database.url, &PoolOptions::default()).await?;
     if matches!(way, Way::Batcher) {
-        let mut batcher = Batcher::builder_boxed(adapter).build().await?;
-        batcher.push_str(&rows.script).await?;
-        batcher.finish().await?;
+        library(&database.url, mode, &rows.script).await?;
     } else {
-        let mut engine = way.engine(dialect(database.kind))?;
-        drive(engine.as_mut(), &*adapter, &rows.script).await?;
+        let adapter = connect(&database.url, &PoolOptions::default()).await?;
+        drive(case.engine(way)?.as_mut(), &*adapter, &rows.script).await?;
         adapter.close().await;
     }
     let took = start.elapsed();
@@ -86,22 +104,21 @@ async fn whole_run(way: Way, database: &Database, rows: &Rows) -> Result<Duratio
     Ok(took)
 }
 
-fn once(runtime: &Runtime, way: Way, database: &Database, rows: &Rows) -> Result<Duration, Failed> {
+fn once(runtime: &Runtime, way: Way, case: Case<'_>) -> Result<Duration, Failed> {
     if !matches!(way, Way::SplitNative | Way::SplitSandbox) {
-        return runtime.block_on(whole_run(way, database, rows));
+        return runtime.block_on(whole_run(way, case));
     }
     let start = Instant::now();
-    split(way.engine(dialect(database.kind))?.as_mut(), &rows.script)?;
+    split(case.engine(way)?.as_mut(), &case.rows.script)?;
     Ok(start.elapsed())
 }
 
-fn compare(table: &mut Table, database: &Database, rows: &Rows) {
-    let runtime = Runtime::new().expect("a runtime can be started");
+fn compare(table: &mut Table, runtime: &Runtime, case: Case<'_>) {
     let medians = in_turns(PLAN, &Way::ALL, |way| {
-        once(&runtime, *way, database, rows).map_err(|error| error.to_string())
+        once(runtime, *way, case).map_err(|error| error.to_string())
     });
     let measured: Result<Vec<Median>, String> = medians.into_iter().collect();
-    let name = database.kind.name();
+    let name = case.name();
     let times = match measured {
         Ok(times) => times,
         Err(why) => return table.leave_out(format!("{name}: {why}")),
@@ -132,8 +149,12 @@ fn main() {
     let rows = Rows::new(usize::try_from(count).expect("the number fits"));
     let mut table = Table::new("sandbox");
     let folder = tempfile::tempdir().expect("a folder can be made");
+    let runtime = Runtime::new().expect("a runtime can be started");
     for database in Database::all(&mut table, folder.path()) {
-        compare(&mut table, &database, &rows);
+        let has_fast_path = database.kind != Kind::MySql;
+        for mode in Mode::ALL.into_iter().filter(|mode| has_fast_path || *mode != Mode::Fast) {
+            compare(&mut table, &runtime, Case { database: &database, rows: &rows, mode });
+        }
     }
     table.publish(env!("CARGO_TARGET_TMPDIR"));
 }

@@ -2,14 +2,18 @@
 //! driver for both, so that two runs differ in nothing else. The driver does of the host's work what
 //! a run needs that goes well: it splits while the database works, with one batch in flight.
 
+mod joined;
+
 use sql_batcher::{
     Dialect, Options, Splitter,
-    adapters::{Adapter, Request, Scope},
+    adapters::{Adapter, InsertRows, Request, Scope},
 };
 use sql_batcher_core as core;
 use tokio::sync::mpsc;
 
-use crate::{native::CHUNK_BYTES, peer::Failed};
+use crate::{native::CHUNK_BYTES, peer::Failed, ways::Mode};
+
+use joined::{Join, Joined, Statements, joined};
 
 /// What makes batches of a script.
 pub trait Engine {
@@ -26,12 +30,13 @@ pub trait Engine {
     fn finish(&mut self) -> Result<Vec<Sealed>, Failed>;
 }
 
-/// A batch, as far as an adapter needs to know it.
+/// A batch, as far as an adapter needs to know it, with INSERTs that are to be one made one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
     body: Vec<u8>,
     ends: Vec<u32>,
     scope: Scope,
+    inserts: Vec<InsertRows>,
 }
 
 /// The core, linked.
@@ -50,19 +55,22 @@ pub struct Sandboxed(Splitter);
 struct Collects(Vec<Sealed>);
 
 impl Native {
-    /// With the default options.
+    /// With the default options but for this mode.
     ///
     /// # Errors
     /// Where the core does not take those.
-    pub fn new(dialect: Dialect) -> Result<Self, Failed> {
+    pub fn new(dialect: Dialect, mode: Mode) -> Result<Self, Failed> {
         let dialect = match dialect {
             Dialect::Sqlite => core::Dialect::Sqlite,
             Dialect::PostgreSql => core::Dialect::PostgreSql,
             Dialect::MySql => core::Dialect::MySql,
             _ => core::Dialect::Generic,
         };
-        let session = core::Session::open(core::Options::new(dialect));
-        let session = session.map_err(|failure| failure.message)?;
+        let mut options = core::Options::new(dialect);
+        let locates_rows = mode == Mode::Fast;
+        options.merging =
+            (mode != Mode::Plain).then_some(core::Merging { max_rows: u32::MAX, locates_rows });
+        let session = core::Session::open(options).map_err(|failure| failure.message)?;
         Ok(Self { session, sealed: Collects::default() })
     }
 
@@ -75,12 +83,13 @@ impl Native {
 }
 
 impl Sandboxed {
-    /// With the default options.
+    /// With the default options but for this mode.
     ///
     /// # Errors
     /// Where no sandbox is to be had.
-    pub fn new(dialect: Dialect) -> Result<Self, Failed> {
-        Ok(Self(Splitter::new(Options::default().dialect(dialect))?))
+    pub fn new(dialect: Dialect, mode: Mode) -> Result<Self, Failed> {
+        let options = Options::default().dialect(dialect).merge_inserts(mode != Mode::Plain);
+        Ok(Self(Splitter::new(options.fast_path(mode == Mode::Fast))?))
     }
 }
 
@@ -107,9 +116,28 @@ impl Engine for Sandboxed {
     }
 }
 
+/// The same text for both kinds of batches, which have the same lists.
+macro_rules! sealed {
+    ($batch:ident, $body:expr, $scope:expr) => {{
+        let (body, scope, ends) = ($body, $scope, $batch.ends);
+        if $batch.joins.is_empty() {
+            return Self { body, ends, scope, inserts: Vec::new() };
+        }
+        let statements = Statements { body: &body, ends: &ends, lengths: &$batch.lengths };
+        let joins = $batch.joins.iter().map(|join| Join {
+            first: join.first,
+            statements: join.statements,
+            prefix: join.prefix,
+            tail: join.tail,
+        });
+        let Joined { body, ends, inserts } = joined(statements, joins);
+        Self { body, ends, scope, inserts }
+    }};
+}
+
 impl From<sql_batcher::Batch> for Sealed {
     fn from(batch: sql_batcher::Batch) -> Self {
-        Self { body: batch.body, ends: batch.ends, scope: batch.scope }
+        sealed!(batch, batch.body, batch.scope)
     }
 }
 
@@ -124,7 +152,7 @@ impl From<core::Batch> for Sealed {
             core::Scope::Bare => Scope::Bare,
             core::Scope::Scripted => Scope::Scripted,
         };
-        Self { body, ends: batch.ends, scope }
+        sealed!(batch, body, scope)
     }
 }
 
@@ -167,10 +195,12 @@ pub async fn drive(
     script: &str,
 ) -> Result<(), Failed> {
     let mut connection = adapter.acquire().await?;
+    let takes_rows = adapter.capabilities().fast_path;
     let (give, mut batches) = mpsc::channel::<Sealed>(1);
     let work = tokio::spawn(async move {
-        while let Some(Sealed { body, ends, scope }) = batches.recv().await {
-            let request = Request { body: &body, ends: &ends, scope, copy: None, inserts: &[] };
+        while let Some(Sealed { body, ends, scope, inserts }) = batches.recv().await {
+            let inserts = if takes_rows { &inserts[..] } else { &[] };
+            let request = Request { body: &body, ends: &ends, scope, copy: None, inserts };
             if let Err(problem) = connection.execute(request).await {
                 return Err(problem.to_string());
             }
@@ -203,21 +233,24 @@ mod tests {
 
     use super::*;
 
-    fn engines() -> [Box<dyn Engine>; 2] {
+    fn engines(mode: Mode) -> [Box<dyn Engine>; 2] {
         let dialect = Dialect::Sqlite;
-        [Box::new(Native::new(dialect).unwrap()), Box::new(Sandboxed::new(dialect).unwrap())]
+        let sandboxed = Sandboxed::new(dialect, mode).unwrap();
+        [Box::new(Native::new(dialect, mode).unwrap()), Box::new(sandboxed)]
     }
 
     #[test]
     fn both_give_the_same_batches() {
         let script = Rows::new(30_000).script;
-        let [native, sandboxed] = engines().map(|mut engine| {
-            let mut batches = engine.push(script.as_bytes()).unwrap();
-            batches.extend(engine.finish().unwrap());
-            batches
-        });
-        assert!(native.len() > 1);
-        assert!(native == sandboxed);
+        for mode in Mode::ALL {
+            let [native, sandboxed] = engines(mode).map(|mut engine| {
+                let mut batches = engine.push(script.as_bytes()).unwrap();
+                batches.extend(engine.finish().unwrap());
+                batches
+            });
+            assert!(native.len() > 1, "{mode:?}");
+            assert!(native == sandboxed, "{mode:?}");
+        }
     }
 
     #[tokio::test]
@@ -225,7 +258,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("t.db").display());
         let database = Database { kind: Kind::Sqlite, url };
-        for mut engine in engines() {
+        for mut engine in Mode::ALL.into_iter().flat_map(engines) {
             database.prepare(CREATE_TABLE).await.unwrap();
             let adapter = connect(&database.url, &PoolOptions::default()).await.unwrap();
             drive(engine.as_mut(), &*adapter, &Rows::new(50).script).await.unwrap();

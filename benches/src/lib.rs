@@ -6,6 +6,8 @@
 //! - `startup`: how long from the start of the process to its first batch?
 //! - `splitters`: how fast do others split the same script?
 //! - `databases`: how much faster is a whole run than others with the same rows?
+//! - `fast_path`: what does an adapter's fast path gain, and how near is it to what a database can
+//!   take?
 //! - `sandbox`: how much slower is a whole run because the core is in a sandbox?
 //! - `network`: the same with a server that is some milliseconds away.
 //! - `recovery`: what does a ledger cost, and what do several batches in flight gain?

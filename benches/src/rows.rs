@@ -13,6 +13,9 @@ use tempfile::TempDir;
 pub const CREATE_TABLE: &str =
     "CREATE TABLE bench_rows (id BIGINT, name VARCHAR(40), value DOUBLE PRECISION)";
 
+/// What is before the first row of an INSERT.
+pub const PREFIX: &str = "INSERT INTO bench_rows VALUES ";
+
 /// Rows of an INSERT that somebody makes by hand to be fast.
 pub const HAND_MADE_ROWS: usize = 1000;
 
@@ -122,13 +125,14 @@ fn row(index: usize) -> Row {
 }
 
 /// An INSERT of some rows, with its terminator and a newline.
-fn insert(rows: &[Row]) -> String {
-    let mut text = "INSERT INTO bench_rows VALUES".to_owned();
+#[must_use]
+pub fn insert(rows: &[Row]) -> String {
+    let mut text = PREFIX.to_owned();
     for (index, row) in rows.iter().enumerate() {
-        let comma = if index == 0 { "" } else { "," };
+        let comma = if index == 0 { "" } else { ", " };
         let name = row.name.replace('\'', "''");
         // A `String` takes whatever is written.
-        let _ = write!(text, "{comma} ({}, '{name}', {})", row.id, row.value);
+        let _ = write!(text, "{comma}({}, '{name}', {})", row.id, row.value);
     }
     text + ";\n"
 }

@@ -28,7 +28,7 @@ pub const PYTHON: &str = "SQL_BATCHER_BENCH_PYTHON";
 /// Most rows that are brought one a round trip: it is their rate that counts.
 const MOST_SINGLE: usize = 20_000;
 /// The same where each is a transaction, for which databases wait for the disk.
-const MOST_AUTOCOMMIT: usize = 2_000;
+const MOST_AUTOCOMMIT: usize = 500;
 
 /// What is asked of sql-batcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -207,7 +207,10 @@ pub async fn bring(
 }
 
 /// Gives a script to a batcher.
-async fn library(url: &str, mode: Mode, script: &str) -> Result<(), Failed> {
+///
+/// # Errors
+/// Whatever goes wrong.
+pub async fn library(url: &str, mode: Mode, script: &str) -> Result<(), Failed> {
     let adapter = connect(url, &PoolOptions::default()).await?;
     let builder = Batcher::builder_boxed(adapter).merge_inserts(mode != Mode::Plain);
     let mut batcher = builder.fast_path(mode == Mode::Fast).build().await?;
