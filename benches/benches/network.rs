@@ -82,8 +82,7 @@ impl Inputs {
 
 fn compare(table: &mut Table, runtime: &Runtime, distant: &Distant, inputs: &Inputs) {
     let kind = distant.direct.kind;
-    let ways: Vec<Way> =
-        WAYS.into_iter().filter(|way| way.is_ours() || Way::all(kind).contains(way)).collect();
+    let ways: Vec<Way> = WAYS.into_iter().filter(|way| Way::all(kind).contains(way)).collect();
     for delay_ms in DELAYS_MS {
         distant.proxy.delay(Direction::ToServer, Duration::from_millis(delay_ms));
         let medians = in_turns(PLAN, &ways, |way| {

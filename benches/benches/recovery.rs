@@ -14,6 +14,7 @@ use sql_batcher::{
 use sql_batcher_benches::{
     is_measuring, number,
     peer::{Failed, Peer, check, prepare, server},
+    rows,
     sample::{Median, Plan, in_turns},
     scripts::{self, CREATE_TABLE},
     table::{Row, Table},
@@ -103,7 +104,7 @@ fn main() {
     let bytes = usize::try_from(statements * 60).expect("the number fits");
     let script = scripts::inserts(bytes, 60).text;
     let mut table = Table::new("recovery");
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = rows::folder(script.lines().count()).expect("a folder can be made");
     let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display());
     let sqlite = Database { name: "SQLite", url: &sqlite, most_in_flight: 1 };
     compare::<SqliteConnection>(&mut table, &sqlite, &script);

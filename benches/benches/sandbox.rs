@@ -20,7 +20,7 @@ use sql_batcher_benches::{
     goal::Goal,
     is_measuring, number,
     peer::Failed,
-    rows::{CREATE_TABLE, Rows},
+    rows::{CREATE_TABLE, Rows, folder},
     sample::{Median, Plan, in_turns},
     table::{Row, Table},
     ways::{Mode, library},
@@ -148,12 +148,11 @@ fn main() {
     let count = number("SQL_BATCHER_BENCH_ROWS", 100_000);
     let rows = Rows::new(usize::try_from(count).expect("the number fits"));
     let mut table = Table::new("sandbox");
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = folder(rows.values.len()).expect("a folder can be made");
     let runtime = Runtime::new().expect("a runtime can be started");
     for database in Database::all(&mut table, folder.path()) {
-        let has_fast_path = database.kind != Kind::MySql;
-        for mode in Mode::ALL.into_iter().filter(|mode| has_fast_path || *mode != Mode::Fast) {
-            compare(&mut table, &runtime, Case { database: &database, rows: &rows, mode });
+        for mode in Mode::of(database.kind) {
+            compare(&mut table, &runtime, Case { database: &database, rows: &rows, mode: *mode });
         }
     }
     table.publish(env!("CARGO_TARGET_TMPDIR"));

@@ -70,6 +70,15 @@ impl Mode {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Plain, Self::Merged, Self::Fast];
 
+    /// Those that are different ones with this database: MariaDB has no fast path.
+    #[must_use]
+    pub fn of(kind: Kind) -> &'static [Self] {
+        match kind {
+            Kind::Sqlite | Kind::Postgres => &Self::ALL,
+            Kind::MySql => &[Self::Plain, Self::Merged],
+        }
+    }
+
     /// What is said on the command line.
     #[must_use]
     pub fn flag(self) -> Option<&'static str> {
@@ -122,8 +131,9 @@ impl Way {
     /// All that this database knows, ours first.
     #[must_use]
     pub fn all(kind: Kind) -> Vec<Self> {
-        let ours = Mode::ALL.map(Self::Program).into_iter().chain(Mode::ALL.map(Self::Library));
-        let mut all: Vec<Self> = ours.collect();
+        let modes = Mode::of(kind);
+        let mut all: Vec<Self> = modes.iter().copied().map(Self::Program).collect();
+        all.extend(modes.iter().copied().map(Self::Library));
         all.extend([Self::Client, Self::ClientHandMade]);
         all.extend([Self::Autocommit, Self::OneByOne, Self::HandMade]);
         match kind {
