@@ -23,7 +23,7 @@ use sql_batcher_benches::{
 };
 use tokio::runtime::Runtime;
 
-const PLAN: Plan = Plan { rounds: 5, budget: Duration::from_secs(12) };
+const PLAN: Plan = Plan { rounds: 5, budget: Duration::from_secs(10) };
 
 /// A way, and its row of the table.
 type Measured = (Way, Row);

@@ -24,7 +24,7 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 const DELAYS_MS: [u64; 3] = [0, 1, 10];
-const PLAN: Plan = Plan { rounds: 3, budget: Duration::from_secs(6) };
+const PLAN: Plan = Plan { rounds: 3, budget: Duration::from_secs(4) };
 const MOST_SINGLE: usize = 200;
 
 const WAYS: [Way; 6] = [

@@ -27,7 +27,7 @@ use sql_batcher_benches::{
 };
 use tokio::runtime::Runtime;
 
-const PLAN: Plan = Plan { rounds: 11, budget: Duration::from_secs(15) };
+const PLAN: Plan = Plan { rounds: 11, budget: Duration::from_secs(10) };
 
 #[derive(Clone, Copy, Debug)]
 enum Way {
