@@ -17,7 +17,7 @@ use sql_batcher_benches::{
     rows::CREATE_TABLE,
     sample::{Median, Plan, in_turns},
     table::{Row, Table},
-    ways::{Input, Mode, Way, bring},
+    ways::{Input, Mode, Python, Way, bring},
 };
 use sql_batcher_tests::proxy::{Direction, Proxy};
 use tokio::runtime::Runtime;
@@ -33,7 +33,7 @@ const WAYS: [Way; 6] = [
     Way::Library(Mode::Plain),
     Way::Library(Mode::Merged),
     Way::Library(Mode::Fast),
-    Way::Peer(sql_batcher_benches::ways::Python::Psycopg),
+    Way::Peer(Python::Psycopg),
 ];
 
 /// A database with a proxy in front of it.
