@@ -1,125 +1,117 @@
-//! How much faster than one statement per round trip a whole run is, on each database: the same
-//! single-row INSERT statements of 60 bytes, from connecting to the end of the last transaction.
+//! Whole runs on each database, against everything else that brings the same rows into the same
+//! table: one statement a round trip, INSERTs of many rows made by hand, `COPY`, prepared
+//! statements, the databases' own clients, and what Python offers.
 //!
-//! - autocommit: each statement is sent by itself and committed by itself;
-//! - one transaction: each is sent by itself, between BEGIN and COMMIT;
-//! - sql-batcher: the script is given to a batcher with the default options.
+//! Programs are measured from their start to their end, the library and what is written by hand from
+//! connecting to the answer to the last statement; scripts in Python take their time themselves,
+//! from connecting to the last commit. After each run the rows are counted.
 //!
-//! `SQL_BATCHER_BENCH_STATEMENTS` says how many statements (20000); with autocommit it is a
-//! twentieth of that, because most databases wait for the disk each time. The servers are those of
-//! `SQL_BATCHER_TEST_POSTGRES_URL` and `SQL_BATCHER_TEST_MYSQL_URL`; the table `bench_rows` in them
-//! is dropped.
+//! `SQL_BATCHER_BENCH_ROWS` says how many rows (100000); ways that take them one by one take fewer,
+//! because it is their rate that counts. The servers are those of `SQL_BATCHER_TEST_POSTGRES_URL`
+//! and `SQL_BATCHER_TEST_MYSQL_URL`; the table `bench_rows` in them is dropped. The program is that
+//! of `SQL_BATCHER_TEST_BIN`, the Python that of `SQL_BATCHER_BENCH_PYTHON`.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sql_batcher::{
-    Batcher,
-    adapters::{PoolOptions, connect},
-};
 use sql_batcher_benches::{
+    database::{Database, Kind},
+    goal::Goal,
     is_measuring, number,
-    peer::{Failed, Peer, check, prepare, server},
-    sample::in_turns,
-    scripts,
-    table::{Row, Table},
+    sample::{Median, Plan, in_turns},
+    table::{Bar, Row, Table},
+    ways::{Input, Mode, Way, run},
 };
-use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
-const ROUNDS: usize = 5;
+const PLAN: Plan = Plan { rounds: 5, budget: Duration::from_secs(10) };
 
-/// How a script is applied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    Autocommit,
-    OneTransaction,
-    Batcher,
-}
+/// A way, and its row of the table.
+type Measured = (Way, Row);
 
-impl Way {
-    const ALL: [Self; 3] = [Self::Autocommit, Self::OneTransaction, Self::Batcher];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Autocommit => "one statement per round trip, autocommit",
-            Self::OneTransaction => "one statement per round trip, one transaction",
-            Self::Batcher => "sql-batcher",
-        }
-    }
-}
-
-/// The statements, each with its terminator and newline, and as a script.
-struct Input {
-    script: String,
-    lines: Vec<String>,
-    few: usize,
-}
-
-impl Input {
-    fn new(statements: usize) -> Self {
-        let script = scripts::inserts(statements * 60, 60).text;
-        let lines: Vec<String> = script.split_inclusive('\n').map(str::to_owned).collect();
-        Self { script, few: lines.len().div_ceil(20), lines }
-    }
-
-    fn lines(&self, way: Way) -> &[String] {
-        if way == Way::Autocommit { &self.lines[..self.few] } else { &self.lines }
-    }
-}
-
-async fn one_by_one<C: Peer>(url: &str, lines: &[String], way: Way) -> Result<(), Failed> {
-    let mut connection = C::connect(url).await?;
-    if way == Way::OneTransaction {
-        connection.run("BEGIN").await?;
-    }
-    for line in lines {
-        connection.run(line).await?;
-    }
-    if way == Way::OneTransaction {
-        connection.run("COMMIT").await?;
-    }
-    Ok(connection.close().await?)
-}
-
-async fn batched(url: &str, script: &str) -> Result<(), Failed> {
-    let adapter = connect(url, &PoolOptions::default()).await?;
-    let mut batcher = Batcher::builder_boxed(adapter).build().await?;
-    batcher.push_str(script).await?;
-    batcher.finish().await?;
-    Ok(())
-}
-
-async fn once<C: Peer>(url: &str, input: &Input, way: Way) -> Result<Duration, Failed> {
-    prepare::<C>(url).await?;
-    let start = Instant::now();
-    match way {
-        Way::Batcher => batched(url, &input.script).await?,
-        Way::Autocommit | Way::OneTransaction => {
-            one_by_one::<C>(url, input.lines(way), way).await?;
-        }
-    }
-    let took = start.elapsed();
-    check::<C>(url, input.lines(way).len()).await?;
-    Ok(took)
-}
-
-fn compare<C: Peer>(table: &mut Table, database: &str, url: &str, input: &Input) {
-    let runtime = Runtime::new().expect("a runtime can be started");
-    let medians = in_turns(ROUNDS, &Way::ALL, |way| {
-        let once = runtime.block_on(once::<C>(url, input, *way));
-        once.unwrap_or_else(|error| panic!("{database}, {}: {error}", way.name()))
+fn measure(runtime: &Runtime, database: &Database, input: &Input) -> Vec<Measured> {
+    let ways = Way::all(database.kind);
+    let medians = in_turns(PLAN, &ways, |way| {
+        let once = runtime.block_on(run(*way, database, input));
+        once.map_err(|error| said(*way, database, &error.to_string()))
     });
-    let row = |(way, took): (&Way, &Duration)| {
-        let rate = input.lines(*way).len() as f64 / took.as_secs_f64();
-        Row::new(format!("{database}, {}", way.name()), rate, "rows/s")
-    };
-    let mut rows: Vec<Row> = Way::ALL.iter().zip(&medians).map(row).collect();
-    if let Some(batched) = rows.pop() {
-        let against = |batched: Row, (row, way): (&Row, Way)| batched.against(row, way.name());
-        let batched = rows.iter().zip(Way::ALL).fold(batched, against);
-        rows.push(batched);
+    let rows = ways.iter().zip(medians).map(|(way, median)| row(*way, database, input, median));
+    ways.iter().copied().zip(rows).collect()
+}
+
+/// What is missing was left out; anything else has failed, and is said at once, too.
+fn said(way: Way, database: &Database, error: &str) -> String {
+    let name = way.name(database.kind);
+    eprintln!("{}, {name}: {error}", database.kind.name());
+    match error.strip_prefix("not installed: ") {
+        Some(_) => error.to_owned(),
+        None => format!("failed: {error}"),
     }
-    for row in rows {
+}
+
+fn row(way: Way, database: &Database, input: &Input, median: Result<Median, String>) -> Row {
+    let (group, label) = (database.kind.name(), way.name(database.kind));
+    let what = format!("{group}, {label}");
+    let count = way.rows(input.count());
+    let row = match median {
+        Err(why) => Row::missing(what, "rows/s").with_note(why),
+        Ok(Median { time, runs }) => {
+            let row = Row::new(what, count as f64 / time.as_secs_f64(), "rows/s");
+            let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
+            row.with_note(if count == input.count() {
+                runs
+            } else {
+                format!("{runs}, {count} rows")
+            })
+        }
+    };
+    let is_drawn = !matches!(way, Way::Library(_) | Way::Autocommit);
+    match is_drawn {
+        true => row.with_bar(Bar { group: group.to_owned(), label, ours: way.is_ours() }),
+        false => row,
+    }
+}
+
+/// What each of ours is held against: which other way, and what the ratio should be.
+fn rivals(kind: Kind, way: Way) -> Vec<(Way, Option<f64>)> {
+    let (mode, is_program) = match way {
+        Way::Program(mode) => (mode, true),
+        Way::Library(mode) => (mode, false),
+        _ => return Vec::new(),
+    };
+    let merged = mode == Mode::Merged;
+    let goal = |wanted: bool, bound: f64| wanted.then_some(bound);
+    let mut rivals = vec![match (is_program, kind) {
+        (true, Kind::Postgres) => (Way::Client, goal(merged, 20.0)),
+        (true, Kind::Sqlite) if mode == Mode::Plain => (Way::Client, Some(0.9)),
+        (true, Kind::Sqlite) => (Way::Client, goal(merged, 3.0)),
+        (true, Kind::MySql) => (Way::Client, None),
+        (false, _) => (Way::OneByOne, None),
+    }];
+    if mode != Mode::Plain {
+        let by_hand = if is_program { Way::ClientHandMade } else { Way::HandMade };
+        rivals.push((by_hand, goal(merged && kind != Kind::Sqlite, 0.9)));
+    }
+    match (kind, mode, is_program) {
+        (Kind::Postgres, Mode::Fast, false) => rivals.push((Way::Copy, Some(0.5))),
+        (Kind::Sqlite, Mode::Fast, false) => rivals.push((Way::Prepared, Some(0.7))),
+        _ => {}
+    }
+    rivals
+}
+
+fn compare(table: &mut Table, database: &Database, input: &Input) {
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let measured = measure(&runtime, database, input);
+    for (way, row) in &measured {
+        let mut row = row.clone();
+        for (rival, goal) in rivals(database.kind, *way) {
+            let Some((_, other)) = measured.iter().find(|(way, _)| *way == rival) else { continue };
+            let name = rival.name(database.kind);
+            row = match goal {
+                Some(bound) => row.with_ratio(other, name, Goal::at_least(bound)),
+                None => row.against(other, name),
+            };
+        }
         table.push(row);
     }
 }
@@ -128,17 +120,12 @@ fn main() {
     if !is_measuring() {
         return;
     }
-    let statements = number("SQL_BATCHER_BENCH_STATEMENTS", 20_000);
-    let input = Input::new(usize::try_from(statements).expect("the number fits"));
+    let rows = number("SQL_BATCHER_BENCH_ROWS", 100_000);
+    let input = Input::new(usize::try_from(rows).expect("the number fits"));
+    let input = input.unwrap_or_else(|error| panic!("{rows} rows: {error}"));
     let mut table = Table::new("databases");
-    let folder = tempfile::tempdir().expect("a folder can be made");
-    let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display());
-    compare::<SqliteConnection>(&mut table, "SQLite", &sqlite, &input);
-    if let Some(url) = server(&mut table, "PostgreSQL", "SQL_BATCHER_TEST_POSTGRES_URL") {
-        compare::<PgConnection>(&mut table, "PostgreSQL", &url, &input);
-    }
-    if let Some(url) = server(&mut table, "MariaDB", "SQL_BATCHER_TEST_MYSQL_URL") {
-        compare::<MySqlConnection>(&mut table, "MariaDB", &url, &input);
+    for database in Database::all(&mut table, input.files.folder()) {
+        compare(&mut table, &database, &input);
     }
     table.publish(env!("CARGO_TARGET_TMPDIR"));
 }

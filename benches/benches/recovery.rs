@@ -2,7 +2,7 @@
 //! statements of 60 bytes into each database, in batches of 64 KiB, from connecting to the end of
 //! the last transaction.
 //!
-//! `SQL_BATCHER_BENCH_STATEMENTS` says how many statements (50000). The servers and their table are
+//! `SQL_BATCHER_BENCH_ROWS` is twice the number of statements (100000). The servers and their table are
 //! those of the benchmark `databases`.
 
 use std::time::{Duration, Instant};
@@ -14,14 +14,15 @@ use sql_batcher::{
 use sql_batcher_benches::{
     is_measuring, number,
     peer::{Failed, Peer, check, prepare, server},
-    sample::in_turns,
-    scripts,
+    rows,
+    sample::{Median, Plan, in_turns},
+    scripts::{self, CREATE_TABLE},
     table::{Row, Table},
 };
 use sqlx::{MySqlConnection, PgConnection, SqliteConnection};
 use tokio::runtime::Runtime;
 
-const ROUNDS: usize = 7;
+const PLAN: Plan = Plan { rounds: 7, budget: Duration::from_secs(12) };
 const MAX_BYTES: u64 = 64 * 1024;
 
 /// How a script is applied.
@@ -58,7 +59,7 @@ async fn batched(url: &str, script: &str, way: Way) -> Result<(), Failed> {
 }
 
 async fn once<C: Peer>(url: &str, script: &str, way: Way) -> Result<Duration, Failed> {
-    prepare::<C>(url).await?;
+    prepare::<C>(url, CREATE_TABLE).await?;
     let start = Instant::now();
     batched(url, script, way).await?;
     let took = start.elapsed();
@@ -71,13 +72,19 @@ fn compare<C: Peer>(table: &mut Table, database: &Database<'_>, script: &str) {
     let plain = [1, 2, 4, 8].into_iter().filter(|count| *count <= database.most_in_flight);
     let mut ways: Vec<Way> = plain.map(|in_flight| Way { in_flight, ledger: false }).collect();
     ways.push(Way { in_flight: 1, ledger: true });
-    let medians = in_turns(ROUNDS, &ways, |way| {
+    let medians = in_turns(PLAN, &ways, |way| {
         let once = runtime.block_on(once::<C>(database.url, script, *way));
-        once.unwrap_or_else(|error| panic!("{}, {}: {error}", database.name, way.name()))
+        once.map_err(|error| error.to_string())
     });
-    let row = |(way, took): (&Way, &Duration)| {
-        let rate = script.lines().count() as f64 / took.as_secs_f64();
-        Row::new(format!("{}, {}", database.name, way.name()), rate, "rows/s")
+    let row = |(way, median): (&Way, &Result<Median, String>)| {
+        let what = format!("{}, {}", database.name, way.name());
+        match median {
+            Ok(median) => {
+                let rate = script.lines().count() as f64 / median.time.as_secs_f64();
+                Row::new(what, rate, "rows/s")
+            }
+            Err(why) => Row::missing(what, "rows/s").with_note(format!("failed: {why}")),
+        }
     };
     let mut rows = ways.iter().zip(&medians).map(row);
     let Some(first) = rows.next() else { return };
@@ -93,11 +100,11 @@ fn main() {
     if !is_measuring() {
         return;
     }
-    let statements = number("SQL_BATCHER_BENCH_STATEMENTS", 50_000);
+    let statements = number("SQL_BATCHER_BENCH_ROWS", 100_000) / 2;
     let bytes = usize::try_from(statements * 60).expect("the number fits");
     let script = scripts::inserts(bytes, 60).text;
     let mut table = Table::new("recovery");
-    let folder = tempfile::tempdir().expect("a folder can be made");
+    let folder = rows::folder(script.lines().count()).expect("a folder can be made");
     let sqlite = format!("sqlite://{}?mode=rwc", folder.path().join("bench.db").display());
     let sqlite = Database { name: "SQLite", url: &sqlite, most_in_flight: 1 };
     compare::<SqliteConnection>(&mut table, &sqlite, &script);

@@ -13,6 +13,7 @@ use std::{
 };
 
 use sql_batcher_benches::{
+    goal::Goal,
     is_measuring, program,
     sample::median,
     scripts::CREATE_TABLE,
@@ -66,7 +67,7 @@ fn fill(table: &mut Table, program: &Path) -> io::Result<()> {
     let whole = times(|| whole_run(program, cache))?;
     let row = |what: &str, took: Duration| Row::new(what, took.as_secs_f64() * 1e3, "ms");
     table.push(row("process start to first batch, very first start", first));
-    table.push(row("process start to first batch", warm).with_note("goal: at most 50 ms"));
+    table.push(row("process start to first batch", warm).with_goal(Goal::at_most(50.0)));
     table.push(row("whole process, one statement into SQLite", whole));
     Ok(())
 }

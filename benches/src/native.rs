@@ -34,10 +34,10 @@ impl Host for Applies {
 /// Splits and batches a whole script.
 ///
 /// # Panics
-/// If the script is refused.
+/// If the options or the script are refused.
 #[must_use]
-pub fn split(script: &[u8], dialect: sql_batcher_core::Dialect) -> Report {
-    let mut session = Session::open(Options::new(dialect)).expect("the defaults are valid");
+pub fn split(script: &[u8], options: Options) -> Report {
+    let mut session = Session::open(options).expect("the options are valid");
     for chunk in script.chunks(CHUNK_BYTES) {
         session.push(&mut Applies, chunk.to_vec(), 0);
     }

@@ -5,7 +5,7 @@ use std::env;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, MySqlConnection, PgConnection, SqliteConnection};
 
-use crate::{scripts::CREATE_TABLE, table::Table};
+use crate::table::Table;
 
 /// Whatever ends a measurement early.
 pub type Failed = Box<dyn std::error::Error>;
@@ -15,8 +15,8 @@ pub trait Peer: Connection<Database: sqlx::Database> + Sized {
     /// Runs a text.
     fn run(&mut self, sql: &str) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
 
-    /// Rows of the table.
-    fn count(&mut self) -> impl Future<Output = Result<i64, sqlx::Error>> + Send;
+    /// The one number that a query gives.
+    fn number(&mut self, sql: &str) -> impl Future<Output = Result<i64, sqlx::Error>> + Send;
 }
 
 /// The same text for each connection, because what an executor is cannot be said in general.
@@ -27,8 +27,8 @@ macro_rules! peer {
                 self.execute(sqlx::raw_sql(AssertSqlSafe(sql))).await.map(drop)
             }
 
-            async fn count(&mut self) -> Result<i64, sqlx::Error> {
-                sqlx::query_scalar("SELECT count(*) FROM bench_rows").fetch_one(self).await
+            async fn number(&mut self, sql: &str) -> Result<i64, sqlx::Error> {
+                sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(self).await
             }
         }
     };
@@ -38,29 +38,32 @@ peer!(SqliteConnection);
 peer!(PgConnection);
 peer!(MySqlConnection);
 
-/// Makes the table anew.
+/// Makes the table anew, as this statement makes it.
 ///
 /// # Errors
 /// Where the database refuses that.
-pub async fn prepare<C: Peer>(url: &str) -> Result<(), Failed> {
+pub async fn prepare<C: Peer>(url: &str, create: &str) -> Result<(), Failed> {
     let mut connection = C::connect(url).await?;
     connection.run("DROP TABLE IF EXISTS bench_rows").await?;
-    connection.run(CREATE_TABLE).await?;
+    connection.run(create).await?;
     Ok(connection.close().await?)
 }
 
-/// Whether the table has so many rows.
+/// Whether the table has so many rows, numbered from 0.
 ///
 /// # Errors
-/// Where the database does not say.
-///
-/// # Panics
-/// If it has others.
+/// Where it has others, or the database does not say.
 pub async fn check<C: Peer>(url: &str, expected: usize) -> Result<(), Failed> {
     let mut connection = C::connect(url).await?;
-    let count = connection.count().await?;
-    assert_eq!(usize::try_from(count), Ok(expected), "rows");
-    Ok(connection.close().await?)
+    let rows = connection.number("SELECT count(*) FROM bench_rows").await?;
+    let ids = connection.number("SELECT count(DISTINCT id) FROM bench_rows WHERE id >= 0").await?;
+    let last = connection.number("SELECT coalesce(max(id), -1) FROM bench_rows").await?;
+    connection.close().await?;
+    let expected = i64::try_from(expected)?;
+    if (rows, ids, last) == (expected, expected, expected - 1) {
+        return Ok(());
+    }
+    Err(format!("{rows} rows, {ids} ids, the last {last}, instead of {expected} rows").into())
 }
 
 /// Where a server is; said loudly where that is not known.

@@ -27,6 +27,15 @@ pub fn find(target: &Path) -> Result<PathBuf, String> {
     ))
 }
 
+/// The program that [`PROGRAM`] names.
+///
+/// # Errors
+/// Where it names none.
+pub fn named() -> Result<PathBuf, String> {
+    let path = env::var_os(PROGRAM).map(PathBuf::from).filter(|path| path.is_file());
+    path.ok_or_else(|| format!("not installed: {PROGRAM} names no program"))
+}
+
 /// Loads a script from standard input into an SQLite file.
 #[must_use]
 pub fn run(program: &Path, database: &Path) -> Command {

@@ -41,6 +41,15 @@ pub fn inserts(bytes: usize, statement_bytes: usize) -> Script {
     })
 }
 
+/// A script of at least `bytes` of UPDATE statements: what nobody merges.
+#[must_use]
+pub fn updates(bytes: usize) -> Script {
+    filled(bytes, |number, text| {
+        text.push_str(&format!("UPDATE bench_rows SET name = 'Anna' WHERE id = {number:010};\n"));
+        1
+    })
+}
+
 /// A script of at least `bytes` that has what dumps have: comments, definitions, names in quotes,
 /// texts with quotes and semicolons in them, rows of several lengths, letters beyond ASCII.
 #[must_use]

@@ -202,7 +202,7 @@ impl Options {
     }
 
     /// Whether INSERTs of plain constants may go the fastest way that the database has, where that
-    /// gives the same result: `COPY` on PostgreSQL, bound values on SQLite. Default no; needs
+    /// gives the same result: `COPY` on PostgreSQL, rows read by the batcher on SQLite. Default no; needs
     /// [`Options::merge_inserts`].
     pub fn fast_path(mut self, takes: bool) -> Self {
         self.fast_path = takes;

@@ -2,6 +2,7 @@
 //! swallows, cuts and refuses when a test says so. It knows bytes and directions, no protocol.
 
 use std::{
+    collections::VecDeque,
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,11 +17,13 @@ use tokio::{
     },
     sync::watch,
     task::JoinHandle,
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 
 /// How many bytes are read at once at most.
 const PIECE_BYTES: usize = 16 * 1024;
+/// How many pieces may be on their way in one direction of a connection.
+const MOST_ON_WIRE: usize = 1024;
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 128;
 
@@ -160,6 +163,7 @@ impl Proxy {
     }
 
     /// Each piece that is read in this direction waits so long before it is forwarded; zero: none.
+    /// Meanwhile others are read, so that it is the delay of a long wire and narrows nothing.
     pub fn delay(&self, direction: Direction, delay: Duration) {
         self.shared.network.send_modify(|network| match direction {
             Direction::ToServer => network.delay_to_server = delay,
@@ -329,6 +333,14 @@ async fn close(mut stream: TcpStream) {
     }
 }
 
+/// Waits until something arrives; for ever where nothing is on its way.
+async fn arrival(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// One direction of one connection.
 struct Pump<'a> {
     direction: Direction,
@@ -341,8 +353,28 @@ struct Pump<'a> {
 impl Pump<'_> {
     async fn run(mut self, mut from: ReadHalf<'_>, mut to: WriteHalf<'_>) {
         let mut piece = vec![0; PIECE_BYTES];
-        while let Ok(read @ 1..) = from.read(&mut piece).await {
-            if self.pass(&piece[..read], &mut to).await.is_err() {
+        let mut wire = VecDeque::new();
+        let mut ended = false;
+        while !ended || !wire.is_empty() {
+            let due = wire.front().map(|(due, _): &(Instant, Vec<u8>)| *due);
+            let passed = tokio::select! {
+                read = from.read(&mut piece), if !ended && wire.len() < MOST_ON_WIRE => {
+                    let read = read.unwrap_or(0);
+                    ended = read == 0;
+                    let delay = self.delay();
+                    if wire.is_empty() && delay == Duration::ZERO {
+                        self.pass(&piece[..read], &mut to).await
+                    } else {
+                        wire.push_back((Instant::now() + delay, piece[..read].to_vec()));
+                        Ok(())
+                    }
+                }
+                () = arrival(due) => match wire.pop_front() {
+                    Some((_, piece)) => self.pass(&piece, &mut to).await,
+                    None => Ok(()),
+                },
+            };
+            if passed.is_err() {
                 return;
             }
         }
@@ -352,10 +384,6 @@ impl Pump<'_> {
     }
 
     async fn pass(&mut self, mut piece: &[u8], to: &mut WriteHalf<'_>) -> io::Result<()> {
-        let delay = self.delay();
-        if delay > Duration::ZERO {
-            sleep(delay).await;
-        }
         while !piece.is_empty() {
             if self.until(|mode| mode != Mode::Stall).await == Mode::Swallow {
                 return Ok(());

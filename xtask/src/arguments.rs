@@ -1,5 +1,7 @@
 //! The command line of `cargo xtask`: words in, a [`Task`] out.
 
+use crate::bench::options::{self, BenchOptions};
+
 /// What `cargo xtask` prints when it is asked for help, or asked wrongly.
 pub(crate) const USAGE: &str = "\
 usage: cargo xtask COMMAND
@@ -8,8 +10,9 @@ commands:
   demo        load examples/demo.sql into an SQLite file and ask it a question
   test        start PostgreSQL and MariaDB, run every test, stop them
               [--skip-servers] [-- ARGUMENTS FOR cargo test]
-  bench       the same with the benchmarks
-              [--skip-servers] [-- ARGUMENTS FOR cargo bench]
+  bench       start the servers, run the benchmarks, write one table of them as Markdown, JSON and SVG
+              [--only NAME]... [--rows N] [--memory-gb N] [--out FOLDER] [--skip-servers]
+              [--peers | --no-peers] [--profile NAME] [-- ARGUMENTS FOR cargo bench]
   servers     start the servers, print how to reach them, stop them at Enter or Ctrl-C
   setup       add the wasm32-unknown-unknown target if it is missing
   help        print this
@@ -19,6 +22,7 @@ environment:
   SQL_BATCHER_TEST_MYSQL_URL      use this MariaDB or MySQL server, start none
   SQL_BATCHER_TEST_POSTGRES_BIN   folder of initdb, postgres, psql and pg_dump: looked at first
   SQL_BATCHER_TEST_MYSQL_BIN      folder of mariadb and mariadb-dump: looked at first
+  SQL_BATCHER_BENCH_PYTHON        use this Python, which has what benches/peers needs
   SQL_BATCHER_CORE_COMPONENT      use this component, build none (needs no wasm target)";
 
 /// What to do.
@@ -33,12 +37,12 @@ pub(crate) enum Task {
     /// Run the tests.
     Test(CargoOptions),
     /// Run the benchmarks.
-    Bench(CargoOptions),
+    Bench(BenchOptions),
     /// Start the servers and wait.
     Servers,
 }
 
-/// What `test` and `bench` may be told.
+/// What `test` may be told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct CargoOptions {
     /// Do without the servers, and say so.
@@ -58,7 +62,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
     };
     let task = match command.as_str() {
         "test" => return cargo_options(rest).map(Task::Test),
-        "bench" => return cargo_options(rest).map(Task::Bench),
+        "bench" => return options::parse(rest).map(Task::Bench),
         "demo" => Task::Demo,
         "servers" => Task::Servers,
         "setup" => Task::Setup,
@@ -71,7 +75,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
     }
 }
 
-/// Reads what stands behind `test` or `bench`.
+/// Reads what stands behind `test`.
 fn cargo_options(words: &[String]) -> Result<CargoOptions, String> {
     let mut options = CargoOptions::default();
     let mut words = words.iter();

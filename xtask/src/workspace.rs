@@ -48,9 +48,9 @@ impl Workspace {
         self.profile_folder.join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
-    /// The program `name` as the release profile builds it.
-    pub(crate) fn release_program(&self, name: &str) -> PathBuf {
-        self.target().join("release").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    /// The program `name` of another profile, whose folder is this.
+    pub(crate) fn program_of(&self, profile_folder: &str, name: &str) -> PathBuf {
+        self.target().join(profile_folder).join(format!("{name}{}", env::consts::EXE_SUFFIX))
     }
 
     /// `cargo ARGUMENTS` in the workspace, as if it had been started by hand: without the

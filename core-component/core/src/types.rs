@@ -74,6 +74,13 @@ pub struct Merging {
     pub joins_ignore: bool,
 }
 
+impl Default for Merging {
+    /// All that may be joined, as many rows as the batch takes.
+    fn default() -> Self {
+        Self { max_rows: u32::MAX, locates_rows: false, joins_ignore: true }
+    }
+}
+
 /// What happens when a hook fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HookPolicy {

@@ -22,7 +22,7 @@ pub(super) struct MergeArgs {
     max_insert_rows: Option<u32>,
 
     /// Send merged INSERTs of plain constants the fastest way that gives the same result (COPY on
-    /// PostgreSQL, bound values on SQLite); merges INSERTs, too
+    /// PostgreSQL, rows read by the batcher on SQLite); merges INSERTs, too
     #[arg(long, env = "SQL_BATCHER_FAST_PATH")]
     #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     #[arg(hide_possible_values = true)]

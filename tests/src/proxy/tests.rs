@@ -1,7 +1,5 @@
 //! Each fault, against a server that says everything back.
 
-use std::time::Instant;
-
 use tokio::{sync::mpsc, time::timeout};
 
 use super::*;
@@ -114,6 +112,23 @@ async fn each_piece_is_delayed_in_its_direction() {
     let began = Instant::now();
     ask(&mut client, b"slow").await;
     assert!(began.elapsed() >= 2 * QUIET, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_delay_does_not_add_up_over_pieces() {
+    let (proxy, mut echo, mut client) = connected().await;
+    proxy.delay(Direction::ToServer, QUIET);
+    let pieces = 20;
+    let text = vec![b'x'; pieces * PIECE_BYTES];
+    let began = Instant::now();
+    let (mut answers, mut questions) = client.split();
+    let mut answer = vec![0; text.len()];
+    let both = async { tokio::join!(questions.write_all(&text), answers.read_exact(&mut answer)) };
+    let (asked, answered) = both.await;
+    assert!(asked.is_ok() && answered.is_ok() && answer == text);
+    assert!(matches!(echo.gets().await, Got::Bytes(_)));
+    let took = began.elapsed();
+    assert!(took >= QUIET && took < QUIET * 10, "{took:?}");
 }
 
 #[tokio::test]
