@@ -81,6 +81,15 @@ impl Piece {
         Self { start, end, length, tail }
     }
 
+    /// A statement that ends in a semicolon of its own, at `end`.
+    #[inline]
+    pub(crate) fn plain(window: &[u8], start: usize, end: usize) -> Self {
+        let length = u32::try_from(end - start).unwrap_or(u32::MAX);
+        let newline = window.get(end + 1) == Some(&b'\n');
+        let (end, tail): (_, &[u8]) = if newline { (end + 2, b"") } else { (end + 1, b"\n") };
+        Self { start, end, length, tail }
+    }
+
     /// Bytes that it takes in a body, without the newline that parts it from the next.
     pub(crate) fn bytes(&self) -> u64 {
         (self.end - self.start + self.tail.len() - 1) as u64
@@ -131,6 +140,7 @@ impl Filling {
 
     /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
     /// below 4 GiB.
+    #[inline]
     pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
         let (kind, rows) = class;
         if self.ends.is_empty() {

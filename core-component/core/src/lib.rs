@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod blocks;
 mod body;
 mod classes;
 mod classify;
@@ -43,8 +44,10 @@ mod filling;
 mod intake;
 mod lanes;
 mod lexer;
+mod plain;
 mod position;
 mod replace;
+mod run;
 mod scan;
 mod sequence;
 mod session;

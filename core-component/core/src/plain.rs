@@ -1,0 +1,195 @@
+//! Reads plain statements one behind the other: those of which nothing matters but their first word
+//! and where they end, as most of most scripts are. Everything else is left to the lexer, and so is
+//! whatever is not read to its end here: the lexer goes on where this stops.
+
+use std::ops::Range;
+
+use memchr::{memchr_iter, memrchr};
+
+use crate::blocks::{Block, Blocks, State, from};
+use crate::classify::{Classified, plain_start};
+use crate::lanes::LANES;
+use crate::position::{Spot, characters};
+
+/// A plain statement that has not ended yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) start: usize,
+    pub(crate) class: Classified,
+    /// What is read of it.
+    pub(crate) state: State,
+}
+
+/// Reads one window.
+#[derive(Debug)]
+pub(crate) struct PlainStatements<'a> {
+    blocks: Blocks<'a>,
+    base: usize,
+    /// What holds behind what is read.
+    state: State,
+    /// The block at `base`; its terminators are those that are still to be read.
+    block: Block,
+    /// Where the last statement has ended, its terminator included.
+    after: usize,
+    /// The statement that is being read, where it is a plain one.
+    class: Option<Classified>,
+    spot: Spot,
+    /// The line that `counted` is in, and where it begins, where that is known.
+    line: u32,
+    line_start: usize,
+    /// Newlines before this are counted, but for those in what was read before.
+    counted: usize,
+    read_before: Range<usize>,
+}
+
+impl<'a> PlainStatements<'a> {
+    /// Begins behind a statement: at `spot`.
+    pub(crate) fn new(blocks: Blocks<'a>, spot: Spot) -> Self {
+        let mut new = Self::at(blocks, spot, State::new(spot.at));
+        new.begin(spot.at);
+        new.base = new.spot.at;
+        new.read();
+        new
+    }
+
+    /// Goes on with a statement that has begun at `spot`.
+    pub(crate) fn within(blocks: Blocks<'a>, spot: Spot, begun: &Begun) -> Self {
+        let mut new = Self::at(blocks, spot, begun.state);
+        new.class = Some(begun.class);
+        new.base = begun.state.read_to;
+        new.counted = new.base;
+        new.read_before = spot.at..new.base;
+        new.read();
+        new
+    }
+
+    fn at(blocks: Blocks<'a>, spot: Spot, state: State) -> Self {
+        Self {
+            blocks,
+            base: spot.at,
+            state,
+            block: Block { terminators: 0, newlines: 0, complete: false },
+            after: spot.at,
+            class: None,
+            spot,
+            line: spot.line,
+            line_start: 0,
+            counted: spot.at,
+            read_before: 0..0,
+        }
+    }
+
+    /// What the statement is that is being read.
+    pub(crate) fn class(&self) -> Option<Classified> {
+        self.class
+    }
+
+    /// Where it starts; where the next one does if it is no plain one.
+    pub(crate) fn spot(&self) -> Spot {
+        self.spot
+    }
+
+    /// Where it ends, without its terminator, which is one byte; none where that is not known here.
+    #[inline]
+    pub(crate) fn end(&mut self) -> Option<usize> {
+        self.class?;
+        while self.block.terminators == 0 {
+            self.next_block()?;
+        }
+        Some(self.base + self.block.terminators.trailing_zeros() as usize)
+    }
+
+    /// Goes on to the next one, where [`end`](Self::end) has given the end of this one.
+    #[inline]
+    pub(crate) fn pass(&mut self) {
+        let terminators = self.block.terminators;
+        let upto = terminators ^ terminators.wrapping_sub(1);
+        self.block.terminators = terminators & !upto;
+        self.count_in_block(upto);
+        if !self.read_before.is_empty() {
+            self.count_before();
+        }
+        let after = self.base + 64 - upto.leading_zeros() as usize;
+        self.begin(after);
+    }
+
+    /// Where a statement has ended last, and the one that has begun behind it and goes on beyond
+    /// what was read.
+    pub(crate) fn stop(self) -> (usize, Option<Begun>) {
+        let start = self.spot.at;
+        let state = self.state;
+        let begun = self.class.filter(|_| start < state.read_to && self.block.terminators == 0);
+        (self.after, begun.map(|class| Begun { start, class, state }))
+    }
+
+    fn read(&mut self) -> Option<()> {
+        self.block = Block { terminators: 0, newlines: 0, complete: false };
+        self.block = self.blocks.read(self.base, &mut self.state)?;
+        Some(())
+    }
+
+    #[inline]
+    fn next_block(&mut self) -> Option<()> {
+        if !self.block.complete {
+            return None;
+        }
+        self.count_in_block(u64::MAX);
+        self.base += LANES;
+        if self.spot.at >= self.base + LANES {
+            // Nothing but white space stands before it.
+            self.base = self.spot.at;
+        }
+        self.read()
+    }
+
+    /// Counts the newlines of the block among `places` that are not counted yet.
+    #[inline]
+    fn count_in_block(&mut self, places: u64) {
+        let mut newlines = self.block.newlines & places;
+        if self.counted > self.base {
+            newlines &= from(self.counted - self.base);
+        }
+        self.block.newlines &= !places;
+        if newlines != 0 {
+            self.line = self.line.saturating_add(newlines.count_ones());
+            self.line_start = self.base + 64 - newlines.leading_zeros() as usize;
+        }
+    }
+
+    #[cold]
+    fn count_before(&mut self) {
+        let before = std::mem::take(&mut self.read_before);
+        let start = before.start;
+        let text = self.blocks.text.get(before).unwrap_or_default();
+        let newlines = memchr_iter(b'\n', text).count();
+        self.line = self.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
+        if let Some(newline) = memrchr(b'\n', text) {
+            self.line_start = self.line_start.max(start + newline + 1);
+        }
+    }
+
+    /// Begins the next statement, which is behind white space from `after` on.
+    #[inline]
+    fn begin(&mut self, after: usize) {
+        self.after = after;
+        let text = self.blocks.text;
+        let mut start = after;
+        while let Some(&byte) = text.get(start)
+            && self.blocks.marks.is_space(byte)
+        {
+            start += 1;
+            if byte == b'\n' {
+                self.line = self.line.saturating_add(1);
+                self.line_start = start;
+            }
+        }
+        self.counted = start;
+        let column = if self.line_start > self.spot.at {
+            characters(&text[self.line_start..start]).saturating_add(1)
+        } else {
+            self.spot.column.saturating_add(characters(&text[self.spot.at..start]))
+        };
+        self.spot = Spot { at: start, line: self.line, column };
+        self.class = plain_start(text.get(start..).unwrap_or_default()).map(|(class, _)| class);
+    }
+}
