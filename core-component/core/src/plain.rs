@@ -8,6 +8,7 @@ use memchr::{memchr_iter, memrchr};
 
 use crate::blocks::{Block, Blocks, State, from};
 use crate::classify::{Classified, plain_start};
+use crate::filling::Adding;
 use crate::lanes::LANES;
 use crate::position::{Spot, characters};
 
@@ -18,6 +19,19 @@ pub(crate) struct Begun {
     pub(crate) class: Classified,
     /// What is read of it.
     pub(crate) state: State,
+}
+
+/// The first word of the last plain statement and the space behind it: most begin as the one
+/// before.
+#[derive(Clone, Copy, Debug)]
+struct FirstWord {
+    bytes: u64,
+    mask: u64,
+}
+
+impl FirstWord {
+    /// No statement begins so.
+    const NONE: Self = Self { bytes: 0, mask: u64::MAX };
 }
 
 /// Reads one window.
@@ -33,6 +47,7 @@ pub(crate) struct PlainStatements<'a> {
     after: usize,
     /// The statement that is being read, where it is a plain one.
     class: Option<Classified>,
+    word: FirstWord,
     spot: Spot,
     /// The line that `counted` is in, and where it begins, where that is known.
     line: u32,
@@ -43,13 +58,14 @@ pub(crate) struct PlainStatements<'a> {
 }
 
 impl<'a> PlainStatements<'a> {
-    /// Begins behind a statement: at `spot`.
-    pub(crate) fn new(blocks: Blocks<'a>, spot: Spot) -> Self {
+    /// Begins behind a statement: at `spot`. None where no plain statement follows.
+    pub(crate) fn new(blocks: Blocks<'a>, spot: Spot) -> Option<Self> {
         let mut new = Self::at(blocks, spot, State::new(spot.at));
         new.begin(spot.at);
+        new.class?;
         new.base = new.spot.at;
         new.read();
-        new
+        Some(new)
     }
 
     /// Goes on with a statement that has begun at `spot`.
@@ -71,6 +87,7 @@ impl<'a> PlainStatements<'a> {
             block: Block { terminators: 0, newlines: 0, complete: false },
             after: spot.at,
             class: None,
+            word: FirstWord::NONE,
             spot,
             line: spot.line,
             line_start: 0,
@@ -79,29 +96,35 @@ impl<'a> PlainStatements<'a> {
         }
     }
 
-    /// What the statement is that is being read.
-    pub(crate) fn class(&self) -> Option<Classified> {
-        self.class
-    }
-
-    /// Where it starts; where the next one does if it is no plain one.
-    pub(crate) fn spot(&self) -> Spot {
-        self.spot
-    }
-
-    /// Where it ends, without its terminator, which is one byte; none where that is not known here.
-    #[inline]
-    pub(crate) fn end(&mut self) -> Option<usize> {
-        self.class?;
-        while self.block.terminators == 0 {
-            self.next_block()?;
+    /// Takes all that can be read and that there is room for.
+    pub(crate) fn take(&mut self, adding: &mut Adding<'_>) {
+        while let Some(class) = self.class {
+            while self.block.terminators == 0 {
+                if self.next_block().is_none() {
+                    return;
+                }
+            }
+            let end = self.base + self.block.terminators.trailing_zeros() as usize;
+            if !adding.has_room(end - self.spot.at) {
+                return;
+            }
+            adding.add(self.spot, end, class.kind);
+            self.pass();
         }
-        Some(self.base + self.block.terminators.trailing_zeros() as usize)
     }
 
-    /// Goes on to the next one, where [`end`](Self::end) has given the end of this one.
+    /// Where what was not taken begins, where a statement has ended last, and the one that has
+    /// begun behind it and goes on beyond what was read.
+    pub(crate) fn stop(self) -> (Spot, usize, Option<Begun>) {
+        let start = self.spot.at;
+        let state = self.state;
+        let begun = self.class.filter(|_| start < state.read_to && self.block.terminators == 0);
+        (self.spot, self.after, begun.map(|class| Begun { start, class, state }))
+    }
+
+    /// Goes on behind the next terminator.
     #[inline]
-    pub(crate) fn pass(&mut self) {
+    fn pass(&mut self) {
         let terminators = self.block.terminators;
         let upto = terminators ^ terminators.wrapping_sub(1);
         self.block.terminators = terminators & !upto;
@@ -109,17 +132,7 @@ impl<'a> PlainStatements<'a> {
         if !self.read_before.is_empty() {
             self.count_before();
         }
-        let after = self.base + 64 - upto.leading_zeros() as usize;
-        self.begin(after);
-    }
-
-    /// Where a statement has ended last, and the one that has begun behind it and goes on beyond
-    /// what was read.
-    pub(crate) fn stop(self) -> (usize, Option<Begun>) {
-        let start = self.spot.at;
-        let state = self.state;
-        let begun = self.class.filter(|_| start < state.read_to && self.block.terminators == 0);
-        (self.after, begun.map(|class| Begun { start, class, state }))
+        self.begin(self.base + 64 - upto.leading_zeros() as usize);
     }
 
     fn read(&mut self) -> Option<()> {
@@ -174,7 +187,27 @@ impl<'a> PlainStatements<'a> {
         self.after = after;
         let text = self.blocks.text;
         let mut start = after;
-        while let Some(&byte) = text.get(start)
+        if text.get(start) == Some(&b'\n') {
+            start += 1;
+            self.line = self.line.saturating_add(1);
+            self.line_start = start;
+        }
+        if text.get(start).is_some_and(|byte| self.blocks.marks.is_space(*byte)) {
+            start = self.skip_space(start);
+        }
+        self.counted = start;
+        let column = if start == self.line_start { 1 } else { self.column(start) };
+        self.spot = Spot { at: start, line: self.line, column };
+        let first = text.get(start..).and_then(|rest| rest.first_chunk());
+        let bytes = first.map_or(0, |first| u64::from_le_bytes(*first));
+        if bytes & self.word.mask != self.word.bytes || first.is_none() {
+            self.classify(bytes);
+        }
+    }
+
+    #[cold]
+    fn skip_space(&mut self, mut start: usize) -> usize {
+        while let Some(&byte) = self.blocks.text.get(start)
             && self.blocks.marks.is_space(byte)
         {
             start += 1;
@@ -183,13 +216,29 @@ impl<'a> PlainStatements<'a> {
                 self.line_start = start;
             }
         }
-        self.counted = start;
-        let column = if self.line_start > self.spot.at {
-            characters(&text[self.line_start..start]).saturating_add(1)
-        } else {
-            self.spot.column.saturating_add(characters(&text[self.spot.at..start]))
+        start
+    }
+
+    /// The column of a place that is not at the beginning of its line.
+    #[cold]
+    fn column(&self, start: usize) -> u32 {
+        let (from, column) = match self.line_start > self.spot.at {
+            true => (self.line_start, 1),
+            false => (self.spot.at, self.spot.column),
         };
-        self.spot = Spot { at: start, line: self.line, column };
-        self.class = plain_start(text.get(start..).unwrap_or_default()).map(|(class, _)| class);
+        let text = self.blocks.text.get(from..start).unwrap_or_default();
+        column.saturating_add(characters(text))
+    }
+
+    /// Finds what the statement is that begins with these bytes.
+    #[cold]
+    fn classify(&mut self, bytes: u64) {
+        self.class = None;
+        self.word = FirstWord::NONE;
+        if let Some((class, length)) = plain_start(&bytes.to_le_bytes()) {
+            let mask = u64::MAX >> (8 * (7 - length));
+            self.class = Some(class);
+            self.word = FirstWord { bytes: bytes & mask, mask };
+        }
     }
 }

@@ -2,10 +2,10 @@
 //! nothing else comes between. It is the same as to take them one by one, and that is what becomes
 //! of each that needs a decision: one that does not fit, one that the options want looked at.
 
-use crate::filling::Piece;
+use crate::filling::Adding;
 use crate::lanes::LANES;
 use crate::session::Session;
-use crate::types::{Kind, Position, Scope, Transactions};
+use crate::types::{Scope, Transactions};
 
 impl Session {
     /// Takes the plain statements that come next before `end` in the buffer, as many as can be
@@ -24,42 +24,21 @@ impl Session {
         let Some(mut statements) = splitter.plain(&window[..end], spot) else { return };
         let limits = &options.limits;
         let room = limits.max_batch_bytes.saturating_sub(options.hook_room);
-        let longest = usize::try_from(limits.max_statement_bytes).unwrap_or(usize::MAX);
+        // The last one closes the batch.
         let most = (limits.max_statements as usize).saturating_sub(1);
-        let first = tracker.place.offset.saturating_sub(spot.at as u64);
-        let number = account.number_of_next();
-        let (mut taken, mut changes, mut read) = (0, false, 0);
-        while let Some(end) = statements.end()
-            && let Some(class) = statements.class()
-        {
-            let spot = statements.spot();
-            let piece = Piece::plain(window, spot.at, end);
-            if end - spot.at > longest
-                || filling.bytes() + piece.bytes() > room
-                || filling.statements() >= most
-            {
-                break;
-            }
-            if filling.is_empty() {
+        let offset = tracker.place.offset.wrapping_sub(spot.at as u64);
+        let begins = filling.is_empty();
+        let mut adding = Adding::new(filling, window, offset, (room, most));
+        statements.take(&mut adding);
+        let added = adding.end();
+        let (spot, after, begun) = statements.stop();
+        if added.statements > 0 {
+            if begins {
+                filling.begin_with(account.number_of_next());
                 filling.open(scope, splitter.backslash_escapes(), self.now_ms);
             }
-            let position = Position {
-                statement: number + taken,
-                offset: first + spot.at as u64,
-                line: spot.line,
-                column: spot.column,
-            };
-            filling.add(window, piece, position, (class.kind, 0));
-            changes |= class.kind != Kind::Select;
-            read = first + end as u64 + 1;
-            taken += 1;
-            statements.pass();
-        }
-        let spot = statements.spot();
-        let (after, begun) = statements.stop();
-        if taken > 0 {
-            account.found_many(taken, read);
-            self.uncommitted |= changes && self.script.is_open();
+            account.found_many(added.statements, added.read);
+            self.uncommitted |= added.changes && self.script.is_open();
             tracker.jump(window, spot);
             splitter.go_on(after, begun);
         } else if let Some(begun) = begun {

@@ -188,7 +188,7 @@ impl Splitter {
         let blocks = self.lexer.blocks(text)?;
         let state = self.lexer.state(text, self.at)?;
         match &self.current {
-            None if state.in_string == 0 => Some(PlainStatements::new(blocks, spot)),
+            None if state.in_string == 0 => PlainStatements::new(blocks, spot),
             Some(Current { class: Some(class), detail: Detail::Bulk, start, .. }) => {
                 let begun = Begun { start: *start, class: *class, state };
                 Some(PlainStatements::within(blocks, spot, &begun))
@@ -205,16 +205,15 @@ impl Splitter {
         self.current = None;
         self.at = after;
         if let Some(begun) = begun {
-            self.lexer.go_on(&begun.state);
-            self.at = begun.state.read_to;
-            self.current = Some(Current::plain(begun.start, begun.class));
+            self.go_on_within(&begun);
         }
     }
 
-    /// Goes on with the statement that is being read, of which more has been read.
+    /// Goes on with the statement that comes next or is being read, of which more has been read.
     pub(crate) fn go_on_within(&mut self, begun: &Begun) {
         self.lexer.go_on(&begun.state);
         self.at = begun.state.read_to;
+        self.current.get_or_insert_with(|| Current::plain(begun.start, begun.class));
     }
 
     /// What `text` holds next. `ended`: the input ends where `text` does.
