@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2};
 
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{LANES, Lanes, Splat};
 
 /// Bytes that a dialect may have for names in quotes, comments and the like, besides those that
 /// all dialects have.
@@ -23,7 +23,7 @@ pub(crate) struct Marks {
     parentheses: bool,
     /// A letter before a string may change how it is read.
     prefixes: bool,
-    others: [u8; MOST_OTHERS],
+    others: [Splat; MOST_OTHERS],
 }
 
 impl Marks {
@@ -41,7 +41,7 @@ impl Marks {
             classes: *classes,
             parentheses: rules.parentheses,
             prefixes: rules.escape_strings,
-            others,
+            others: others.map(Splat::new),
         })
     }
 
@@ -49,7 +49,7 @@ impl Marks {
     #[inline]
     fn others(&self, lanes: Lanes) -> u64 {
         // Dash and slash differ in the second bit only.
-        let dashes = lanes.with(2).equal(b'/');
+        let dashes = lanes.with(Splat::new(2)).equal(Splat::new(b'/'));
         self.others.iter().fold(dashes, |found, &byte| found.or(lanes.equal(byte))).bits()
     }
 
@@ -144,15 +144,15 @@ enum Look {
 impl Blocks<'_> {
     /// The block that begins at `base`; none where the text ends in it. The state moves on behind
     /// the block if that is complete.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, base: usize, state: &mut State) -> Option<Block> {
         let lanes = Lanes::load(self.text.get(base..)?.first_chunk::<LANES>()?);
         let marks = self.marks;
-        let mut quotes = lanes.equal(b'\'').bits();
+        let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
         let mut others = marks.others(lanes);
         let mut next_escaped = 0;
         if self.escapes {
-            let backslashes = lanes.equal(b'\\').bits();
+            let backslashes = lanes.equal(Splat::new(b'\\')).bits();
             if backslashes | state.escaped != 0 {
                 let escaped;
                 (escaped, next_escaped) = escapes(backslashes, state.escaped);
@@ -160,7 +160,11 @@ impl Blocks<'_> {
                 others |= backslashes;
             }
         }
-        let letters = if marks.prefixes { lanes.with(0x20).equal(b'e').bits() } else { 0 };
+        let letters = if marks.prefixes {
+            lanes.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits()
+        } else {
+            0
+        };
         let prefixed = letters << 1 | state.prefixed;
         let mut visible = if state.read_to > base { from(state.read_to - base) } else { u64::MAX };
 
@@ -172,14 +176,14 @@ impl Blocks<'_> {
         }
         let quotes = quotes & visible;
         let plain = visible & !inside;
-        let mut terminators = lanes.equal(b';').bits() & plain;
+        let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
         let mut depth = state.depth;
         if marks.parentheses {
-            let opens = lanes.equal(b'(').bits() & plain;
-            let parens = opens | lanes.equal(b')').bits() & plain;
+            let opens = lanes.equal(Splat::new(b'(')).bits() & plain;
+            let parens = opens | lanes.equal(Splat::new(b')')).bits() & plain;
             (terminators, depth) = outside(terminators, opens, parens, depth);
         }
-        let newlines = lanes.equal(b'\n').bits();
+        let newlines = lanes.equal(Splat::new(b'\n')).bits();
         if complete {
             state.escaped = next_escaped;
             state.prefixed = letters >> 63;
@@ -226,7 +230,9 @@ impl Blocks<'_> {
     }
 
     fn look(&self, at: usize, last: &Closed) -> Look {
-        let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
+        let [byte, rest @ ..] = &self.text[at..] else {
+            return Look::Unknown;
+        };
         let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
         match self.marks.classes[usize::from(*byte)] {
             Class::Dash if !opens_comment(b'-') => Look::Nothing,
@@ -246,7 +252,9 @@ impl Blocks<'_> {
             true => memchr2(quote.close, b'\\', rest),
             false => memchr(quote.close, rest),
         };
-        let Some(end) = end.filter(|end| rest[*end] == quote.close) else { return Look::Unknown };
+        let Some(end) = end.filter(|end| rest[*end] == quote.close) else {
+            return Look::Unknown;
+        };
         let goes_on = last.at == at && last.close == byte;
         let opened_at = if goes_on { last.opened_at } else { Some(at) };
         Look::Quoted(Closed { close: quote.close, at: at + 1 + end + 1, opened_at })

@@ -4,13 +4,16 @@
 /// Bytes that are looked at at once.
 pub(crate) const LANES: usize = 64;
 
-pub(crate) use self::vector::Lanes;
+pub(crate) use self::vector::{Lanes, Splat};
 
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
 pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
     let lanes = Lanes::load(bytes);
-    let Some((&first, others)) = wanted.split_first() else { return 0 };
-    let found = others.iter().fold(lanes.equal(first), |found, &byte| found.or(lanes.equal(byte)));
+    let Some((&first, others)) = wanted.split_first() else {
+        return 0;
+    };
+    let first = lanes.equal(Splat::new(first));
+    let found = others.iter().fold(first, |found, &byte| found.or(lanes.equal(Splat::new(byte))));
     found.bits()
 }
 
@@ -24,6 +27,17 @@ mod vector {
     #[derive(Clone, Copy)]
     pub(crate) struct Lanes([v128; 4]);
 
+    /// One byte, as it is compared with many.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Splat(v128);
+
+    impl Splat {
+        #[inline]
+        pub(crate) fn new(byte: u8) -> Self {
+            Self(u8x16_splat(byte))
+        }
+    }
+
     impl Lanes {
         #[inline]
         pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
@@ -36,16 +50,14 @@ mod vector {
 
         /// Flags the lanes that are this byte.
         #[inline]
-        pub(crate) fn equal(self, byte: u8) -> Self {
-            let byte = u8x16_splat(byte);
-            Self(self.0.map(|part| i8x16_eq(part, byte)))
+        pub(crate) fn equal(self, byte: Splat) -> Self {
+            Self(self.0.map(|part| i8x16_eq(part, byte.0)))
         }
 
         /// With these bits set in each lane.
         #[inline]
-        pub(crate) fn with(self, bits: u8) -> Self {
-            let bits = u8x16_splat(bits);
-            Self(self.0.map(|part| v128_or(part, bits)))
+        pub(crate) fn with(self, bits: Splat) -> Self {
+            Self(self.0.map(|part| v128_or(part, bits.0)))
         }
 
         #[inline]
@@ -72,6 +84,17 @@ mod vector {
     #[derive(Clone, Copy)]
     pub(crate) struct Lanes([u8x16; 4]);
 
+    /// One byte, as it is compared with many.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Splat(u8x16);
+
+    impl Splat {
+        #[inline]
+        pub(crate) fn new(byte: u8) -> Self {
+            Self(u8x16::splat(byte))
+        }
+    }
+
     impl Lanes {
         #[inline]
         pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
@@ -81,16 +104,14 @@ mod vector {
 
         /// Flags the lanes that are this byte.
         #[inline]
-        pub(crate) fn equal(self, byte: u8) -> Self {
-            let byte = u8x16::splat(byte);
-            Self(self.0.map(|part| part.simd_eq(byte)))
+        pub(crate) fn equal(self, byte: Splat) -> Self {
+            Self(self.0.map(|part| part.simd_eq(byte.0)))
         }
 
         /// With these bits set in each lane.
         #[inline]
-        pub(crate) fn with(self, bits: u8) -> Self {
-            let bits = u8x16::splat(bits);
-            Self(self.0.map(|part| part | bits))
+        pub(crate) fn with(self, bits: Splat) -> Self {
+            Self(self.0.map(|part| part | bits.0))
         }
 
         #[inline]
@@ -127,6 +148,6 @@ mod tests {
         let mut bytes = [b'a'; LANES];
         bytes[17] = 0xc3;
         assert_eq!(Lanes::load(&bytes).bits(), 1 << 17);
-        assert_eq!(Lanes::load(&bytes).with(0x80).bits(), u64::MAX);
+        assert_eq!(Lanes::load(&bytes).with(Splat::new(0x80)).bits(), u64::MAX);
     }
 }

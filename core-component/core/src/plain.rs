@@ -19,6 +19,8 @@ pub(crate) struct Begun {
     pub(crate) class: Classified,
     /// What is read of it.
     pub(crate) state: State,
+    /// The most bytes that it may have.
+    pub(crate) longest: usize,
 }
 
 /// The first word of the last plain statement and the space behind it: most begin as the one
@@ -49,7 +51,9 @@ pub(crate) struct PlainStatements<'a> {
     class: Option<Classified>,
     word: FirstWord,
     spot: Spot,
-    /// The line that `counted` is in, and where it begins, where that is known.
+    /// The most bytes of a statement.
+    longest: usize,
+    /// The line that `counted` is in, and where it begins; 0 where that is not known.
     line: u32,
     line_start: usize,
     /// Newlines before this are counted, but for those in what was read before.
@@ -59,8 +63,8 @@ pub(crate) struct PlainStatements<'a> {
 
 impl<'a> PlainStatements<'a> {
     /// Begins behind a statement: at `spot`. None where no plain statement follows.
-    pub(crate) fn new(blocks: Blocks<'a>, spot: Spot) -> Option<Self> {
-        let mut new = Self::at(blocks, spot, State::new(spot.at));
+    pub(crate) fn new(blocks: Blocks<'a>, spot: Spot, longest: usize) -> Option<Self> {
+        let mut new = Self { longest, ..Self::at(blocks, spot, State::new(spot.at)) };
         new.begin(spot.at);
         new.class?;
         new.base = new.spot.at;
@@ -70,7 +74,7 @@ impl<'a> PlainStatements<'a> {
 
     /// Goes on with a statement that has begun at `spot`.
     pub(crate) fn within(blocks: Blocks<'a>, spot: Spot, begun: &Begun) -> Self {
-        let mut new = Self::at(blocks, spot, begun.state);
+        let mut new = Self { longest: begun.longest, ..Self::at(blocks, spot, begun.state) };
         new.class = Some(begun.class);
         new.base = begun.state.read_to;
         new.counted = new.base;
@@ -89,6 +93,7 @@ impl<'a> PlainStatements<'a> {
             class: None,
             word: FirstWord::NONE,
             spot,
+            longest: 0,
             line: spot.line,
             line_start: 0,
             counted: spot.at,
@@ -116,10 +121,18 @@ impl<'a> PlainStatements<'a> {
     /// Where what was not taken begins, where a statement has ended last, and the one that has
     /// begun behind it and goes on beyond what was read.
     pub(crate) fn stop(self) -> (Spot, usize, Option<Begun>) {
+        let Self { mut state, longest, .. } = self;
+        if state.in_string != 0 && state.escaped != 0 {
+            // The lexer reads a backslash and what it escapes together.
+            state.read_to -= 1;
+            state.escaped = 0;
+        }
         let start = self.spot.at;
-        let state = self.state;
-        let begun = self.class.filter(|_| start < state.read_to && self.block.terminators == 0);
-        (self.spot, self.after, begun.map(|class| Begun { start, class, state }))
+        let reads_on = self.block.terminators == 0
+            && state.read_to > start
+            && state.read_to <= start.saturating_add(longest);
+        let begun = self.class.filter(|_| reads_on);
+        (self.spot, self.after, begun.map(|class| Begun { start, class, state, longest }))
     }
 
     /// Goes on behind the next terminator.
@@ -135,13 +148,14 @@ impl<'a> PlainStatements<'a> {
         self.begin(self.base + 64 - upto.leading_zeros() as usize);
     }
 
+    #[inline(always)]
     fn read(&mut self) -> Option<()> {
         self.block = Block { terminators: 0, newlines: 0, complete: false };
         self.block = self.blocks.read(self.base, &mut self.state)?;
         Some(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_block(&mut self) -> Option<()> {
         if !self.block.complete {
             return None;
@@ -151,6 +165,10 @@ impl<'a> PlainStatements<'a> {
         if self.spot.at >= self.base + LANES {
             // Nothing but white space stands before it.
             self.base = self.spot.at;
+        }
+        if self.base + LANES > self.spot.at.saturating_add(self.longest) {
+            self.block = Block { terminators: 0, newlines: 0, complete: false };
+            return None;
         }
         self.read()
     }
@@ -196,7 +214,8 @@ impl<'a> PlainStatements<'a> {
             start = self.skip_space(start);
         }
         self.counted = start;
-        let column = if start == self.line_start { 1 } else { self.column(start) };
+        let is_first = start == self.line_start && start > 0;
+        let column = if is_first { 1 } else { self.column(start) };
         self.spot = Spot { at: start, line: self.line, column };
         let first = text.get(start..).and_then(|rest| rest.first_chunk());
         let bytes = first.map_or(0, |first| u64::from_le_bytes(*first));

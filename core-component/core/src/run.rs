@@ -12,16 +12,20 @@ impl Session {
     /// taken without a decision.
     pub(crate) fn take_plain(&mut self, end: usize) {
         let start = self.splitter.keep_from();
-        if end.saturating_sub(start) < LANES {
+        if end.saturating_sub(start) < LANES || !self.splitter.may_be_plain() {
             return;
         }
-        let Some(scope) = self.undisputed_scope() else { return };
+        let Some(scope) = self.undisputed_scope() else {
+            return;
+        };
         self.input.move_to(start);
         let Self { input, splitter, filling, account, options, .. } = self;
         let window = input.buffer.as_slice();
         let tracker = &mut input.tracker;
         let spot = tracker.spot();
-        let Some(mut statements) = splitter.plain(&window[..end], spot) else { return };
+        let Some(mut statements) = splitter.plain(&window[..end], spot) else {
+            return;
+        };
         let limits = &options.limits;
         let room = limits.max_batch_bytes.saturating_sub(options.hook_room);
         // The last one closes the batch.

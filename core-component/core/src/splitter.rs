@@ -142,7 +142,9 @@ impl Splitter {
 
     /// Where the comment begins that is open, if it does so before `at`.
     pub(crate) fn comment_before(&self, at: usize) -> Option<usize> {
-        let Some(Unclosed::Comment(start)) = self.lexer.unclosed() else { return None };
+        let Some(Unclosed::Comment(start)) = self.lexer.unclosed() else {
+            return None;
+        };
         start.filter(|start| *start < at)
     }
 
@@ -179,22 +181,28 @@ impl Splitter {
         self.lexer.set_backslash(escapes);
     }
 
+    /// Whether plain statements may come next: nothing else is being read.
+    pub(crate) fn may_be_plain(&self) -> bool {
+        match &self.current {
+            None => self.lexer.unclosed().is_none() && self.copy.is_none(),
+            Some(current) => current.class.is_some() && current.detail == Detail::Bulk,
+        }
+    }
+
     /// Reads the plain statements that come next in `text`, the first of them from `spot` on, which
     /// is [`keep_from`](Self::keep_from). None where something else comes first.
     pub(crate) fn plain<'a>(&'a self, text: &'a [u8], spot: Spot) -> Option<PlainStatements<'a>> {
-        if self.counts_rows || self.copy.is_some() {
+        if self.counts_rows || !self.may_be_plain() {
             return None;
         }
+        let longest = self.max_statement_bytes;
         let blocks = self.lexer.blocks(text)?;
         let state = self.lexer.state(text, self.at)?;
-        match &self.current {
-            None if state.in_string == 0 => PlainStatements::new(blocks, spot),
-            Some(Current { class: Some(class), detail: Detail::Bulk, start, .. }) => {
-                let begun = Begun { start: *start, class: *class, state };
-                Some(PlainStatements::within(blocks, spot, &begun))
-            }
-            _ => None,
-        }
+        let Some(current) = &self.current else {
+            return PlainStatements::new(blocks, spot, longest);
+        };
+        let begun = Begun { start: current.start, class: current.class?, state, longest };
+        Some(PlainStatements::within(blocks, spot, &begun))
     }
 
     /// Goes on behind plain statements that have been taken, the last of which ends at `after`,
@@ -283,7 +291,9 @@ impl Splitter {
     /// Where the lexer must stop: a statement that reaches this far is refused. (Its first word
     /// may reach farther: it is read before there is a statement.)
     fn window_end(&self, length: usize) -> usize {
-        let Some(current) = &self.current else { return length };
+        let Some(current) = &self.current else {
+            return length;
+        };
         let longest = self.max_statement_bytes.saturating_add(1);
         length.min(current.start.saturating_add(longest)).max(self.at)
     }
@@ -322,8 +332,12 @@ impl Splitter {
         if self.counts_rows {
             return;
         }
-        let Some(start) = self.lexer.quick_start(text, self.at) else { return };
-        let Some((class, end)) = plain_start(&text[start..]) else { return };
+        let Some(start) = self.lexer.quick_start(text, self.at) else {
+            return;
+        };
+        let Some((class, end)) = plain_start(&text[start..]) else {
+            return;
+        };
         self.current = Some(Current::plain(start, class));
         self.at = start + end;
     }
@@ -333,7 +347,9 @@ impl Splitter {
         let counts_rows = self.counts_rows;
         let word = &text[start..end];
         self.begin(text, start);
-        let Some(current) = &mut self.current else { return };
+        let Some(current) = &mut self.current else {
+            return;
+        };
         current.body.word(word, depth);
         if depth == 0 {
             if let Some(slot) = self.words.get_mut(current.count) {
@@ -423,7 +439,9 @@ impl Splitter {
         self.at = after;
         self.line_is_fresh = false;
         self.lexer.end_statement();
-        let Some(current) = self.current.take() else { return Item::More };
+        let Some(current) = self.current.take() else {
+            return Item::More;
+        };
         let (class, copy) = match current.class {
             Some(class) => (class, false),
             None => self.classify(text, current.count),
