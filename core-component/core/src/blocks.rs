@@ -77,8 +77,6 @@ pub(crate) struct State {
     pub(crate) closed: u64,
     /// One if the byte before escapes the first.
     pub(crate) escaped: u64,
-    /// One if the byte before may say how the string behind it is read.
-    pub(crate) prefixed: u64,
     pub(crate) depth: u32,
     /// What stood in other quotes last.
     pub(crate) other: Closed,
@@ -94,7 +92,6 @@ impl State {
             opened_at: None,
             closed: 0,
             escaped: 0,
-            prefixed: 0,
             depth: 0,
             other: Closed { close: 0, at: 0, opened_at: None },
             read_to,
@@ -126,8 +123,6 @@ pub(crate) struct Blocks<'a> {
 struct Found {
     quotes: u64,
     others: u64,
-    /// Places behind a letter that may say how a string is read.
-    prefixed: u64,
     visible: u64,
     inside: u64,
 }
@@ -160,18 +155,12 @@ impl Blocks<'_> {
                 others |= backslashes;
             }
         }
-        let letters = if marks.prefixes {
-            lanes.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits()
-        } else {
-            0
-        };
-        let prefixed = letters << 1 | state.prefixed;
         let mut visible = if state.read_to > base { from(state.read_to - base) } else { u64::MAX };
 
         let mut inside = parity(quotes & visible) ^ state.in_string;
         let mut complete = true;
-        if visible & ((others & !inside) | (quotes & inside & prefixed)) != 0 {
-            let found = Found { quotes, others, prefixed, visible, inside };
+        if visible & others & !inside | self.prefixed(base, quotes & inside & visible) != 0 {
+            let found = Found { quotes, others, visible, inside };
             (visible, inside, complete) = self.look_closer(base, state, found);
         }
         let quotes = quotes & visible;
@@ -186,7 +175,6 @@ impl Blocks<'_> {
         let newlines = lanes.equal(Splat::new(b'\n')).bits();
         if complete {
             state.escaped = next_escaped;
-            state.prefixed = letters >> 63;
             state.depth = depth;
             let closings = quotes & !inside;
             // A quote right behind a closed one is part of the same string.
@@ -205,10 +193,11 @@ impl Blocks<'_> {
     /// are to be read here, which are inside a string, and whether that is all of them.
     #[cold]
     fn look_closer(&self, base: usize, state: &mut State, found: Found) -> (u64, u64, bool) {
-        let Found { quotes, mut others, prefixed, mut visible, mut inside } = found;
+        let Found { quotes, mut others, mut visible, mut inside } = found;
         let before = (state.other, state.read_to);
         loop {
-            let unclear = visible & ((others & !inside) | (quotes & inside & prefixed));
+            let prefixed = self.prefixed(base, quotes & inside & visible);
+            let unclear = visible & others & !inside | prefixed;
             if unclear == 0 {
                 return (visible, inside, true);
             }
@@ -227,6 +216,20 @@ impl Blocks<'_> {
                 }
             }
         }
+    }
+
+    /// Those of the strings that open at these places before which a letter says how they are read.
+    #[inline]
+    fn prefixed(&self, base: usize, mut openings: u64) -> u64 {
+        let mut found = 0;
+        while self.marks.prefixes && openings != 0 {
+            let before = (base + openings.trailing_zeros() as usize).wrapping_sub(1);
+            if self.text.get(before).is_some_and(|byte| byte | 0x20 == b'e') {
+                found |= openings & openings.wrapping_neg();
+            }
+            openings &= openings - 1;
+        }
+        found
     }
 
     fn look(&self, at: usize, last: &Closed) -> Look {

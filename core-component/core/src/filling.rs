@@ -339,8 +339,6 @@ impl<'a> Adding<'a> {
         self.columns[index] = spot.column;
         self.lengths[index] = narrow(length);
         self.kinds[index] = kind;
-        self.changes |= kind != Kind::Select;
-        self.read = self.offset.wrapping_add(end as u64 + 1);
         let newline = self.window.get(end + 1) == Some(&b'\n');
         if newline && self.held.end == spot.at {
             self.held.end = end + 2;
@@ -374,7 +372,10 @@ impl<'a> Adding<'a> {
 
     fn flush(&mut self) {
         let count = std::mem::take(&mut self.count);
+        let Some(last) = count.checked_sub(1) else { return };
         self.taken += count as u64;
+        self.read = self.offsets[last] + u64::from(self.lengths[last]) + 1;
+        self.changes |= self.kinds[..count].iter().any(|kind| *kind != Kind::Select);
         let filling = &mut *self.filling;
         filling.ends.extend_from_slice(&self.ends[..count]);
         filling.offsets.extend_from_slice(&self.offsets[..count]);

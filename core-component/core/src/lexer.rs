@@ -343,7 +343,7 @@ impl Lexer {
     }
 
     /// What a reader of blocks must know to go on where this has stopped; none where it cannot.
-    pub(crate) fn state(&self, text: &[u8], at: usize) -> Option<State> {
+    pub(crate) fn state(&self, at: usize) -> Option<State> {
         let string = self.string()?;
         let in_string = match self.mode {
             Mode::Plain => 0,
@@ -354,14 +354,11 @@ impl Lexer {
             return None;
         }
         let closed = self.closed_at == at && self.closed == string;
-        let before = at.checked_sub(1).and_then(|before| text.get(before));
-        let prefixed = before.is_some_and(|byte| byte.eq_ignore_ascii_case(&b'e'));
         let opened_at = self.opened_at;
         Some(State {
             in_string,
             opened_at,
             closed: u64::from(closed),
-            prefixed: u64::from(prefixed),
             depth: self.depth,
             other: Closed { close: self.closed.close, at: self.closed_at, opened_at },
             ..State::new(at)

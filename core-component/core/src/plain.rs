@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use memchr::{memchr_iter, memrchr};
 
-use crate::blocks::{Block, Blocks, State, from};
+use crate::blocks::{Block, Blocks, State, below, from};
 use crate::classify::{Classified, plain_start};
 use crate::filling::Adding;
 use crate::lanes::LANES;
@@ -34,6 +34,20 @@ struct FirstWord {
 impl FirstWord {
     /// No statement begins so.
     const NONE: Self = Self { bytes: 0, mask: u64::MAX };
+
+    /// The first word of this text, which has so many letters.
+    fn new(text: &[u8], length: usize) -> Self {
+        let Some(first) = text.first_chunk() else { return Self::NONE };
+        let mask = u64::MAX >> (8 * 7_usize.saturating_sub(length));
+        Self { bytes: u64::from_le_bytes(*first) & mask, mask }
+    }
+
+    /// Whether a text goes on with it at `start`.
+    #[inline]
+    fn begins(self, text: &[u8], start: usize) -> bool {
+        let first = text.get(start..).and_then(|rest| rest.first_chunk());
+        first.is_some_and(|first| u64::from_le_bytes(*first) & self.mask == self.bytes)
+    }
 }
 
 /// Reads one window.
@@ -109,12 +123,18 @@ impl<'a> PlainStatements<'a> {
                     return;
                 }
             }
-            let end = self.base + self.block.terminators.trailing_zeros() as usize;
+            let place = self.block.terminators.trailing_zeros() as usize;
+            let end = self.base + place;
             if !adding.has_room(end - self.spot.at) {
                 return;
             }
             adding.add(self.spot, end, class.kind);
-            self.pass();
+            self.block.terminators &= self.block.terminators - 1;
+            self.count_in_block(below(place));
+            if !self.read_before.is_empty() {
+                self.count_before();
+            }
+            self.begin(end + 1);
         }
     }
 
@@ -133,19 +153,6 @@ impl<'a> PlainStatements<'a> {
             && state.read_to <= start.saturating_add(longest);
         let begun = self.class.filter(|_| reads_on);
         (self.spot, self.after, begun.map(|class| Begun { start, class, state, longest }))
-    }
-
-    /// Goes on behind the next terminator.
-    #[inline]
-    fn pass(&mut self) {
-        let terminators = self.block.terminators;
-        let upto = terminators ^ terminators.wrapping_sub(1);
-        self.block.terminators = terminators & !upto;
-        self.count_in_block(upto);
-        if !self.read_before.is_empty() {
-            self.count_before();
-        }
-        self.begin(self.base + 64 - upto.leading_zeros() as usize);
     }
 
     #[inline(always)]
@@ -217,10 +224,8 @@ impl<'a> PlainStatements<'a> {
         let is_first = start == self.line_start && start > 0;
         let column = if is_first { 1 } else { self.column(start) };
         self.spot = Spot { at: start, line: self.line, column };
-        let first = text.get(start..).and_then(|rest| rest.first_chunk());
-        let bytes = first.map_or(0, |first| u64::from_le_bytes(*first));
-        if bytes & self.word.mask != self.word.bytes || first.is_none() {
-            self.classify(bytes);
+        if !self.word.begins(text, start) {
+            self.classify(start);
         }
     }
 
@@ -249,15 +254,12 @@ impl<'a> PlainStatements<'a> {
         column.saturating_add(characters(text))
     }
 
-    /// Finds what the statement is that begins with these bytes.
+    /// Finds what the statement is that begins here.
     #[cold]
-    fn classify(&mut self, bytes: u64) {
-        self.class = None;
-        self.word = FirstWord::NONE;
-        if let Some((class, length)) = plain_start(&bytes.to_le_bytes()) {
-            let mask = u64::MAX >> (8 * (7 - length));
-            self.class = Some(class);
-            self.word = FirstWord { bytes: bytes & mask, mask };
-        }
+    fn classify(&mut self, start: usize) {
+        let text = self.blocks.text.get(start..).unwrap_or_default();
+        let first = plain_start(text);
+        self.class = first.map(|(class, _)| class);
+        self.word = first.map_or(FirstWord::NONE, |(_, length)| FirstWord::new(text, length));
     }
 }

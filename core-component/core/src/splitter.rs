@@ -197,7 +197,7 @@ impl Splitter {
         }
         let longest = self.max_statement_bytes;
         let blocks = self.lexer.blocks(text)?;
-        let state = self.lexer.state(text, self.at)?;
+        let state = self.lexer.state(self.at)?;
         let Some(current) = &self.current else {
             return PlainStatements::new(blocks, spot, longest);
         };
