@@ -52,8 +52,25 @@ pub(crate) struct Filling {
     scope: Option<Scope>,
     reading: Reading,
     ends_transaction: bool,
+    expected: Expected,
     /// A `COPY` whose data is being collected; true once a part of it was sent.
     copy: Option<bool>,
+}
+
+/// What a batch will have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expected {
+    bytes: usize,
+    statements: usize,
+}
+
+impl Expected {
+    /// A little more than the last one had.
+    fn like(last: &Filling) -> Self {
+        let a_little_more = |count: usize| count + count / 16;
+        let bytes = a_little_more(last.body.len().min(MOST_EXPECTED_BYTES));
+        Self { bytes, statements: a_little_more(last.ends.len()) }
+    }
 }
 
 /// A statement as it will stand in a body.
@@ -130,6 +147,7 @@ impl Filling {
         self.scope = Some(scope);
         self.reading = Reading { backslash, changes: false };
         self.opened_ms = now_ms;
+        self.make_room();
     }
 
     /// The statement just added changes how the strings behind it are read.
@@ -190,11 +208,11 @@ impl Filling {
         self.body.copy(window);
     }
 
-    /// Makes room for a batch like the last one: its lists need not grow step by step.
-    fn expect_as_much(&mut self, last: &Self) {
-        let a_little_more = |count: usize| count + count / 16;
-        let statements = a_little_more(last.ends.len());
-        self.body.reserve(a_little_more(last.body.len().min(MOST_EXPECTED_BYTES)));
+    /// Makes room for a batch like the last one, once: its lists need not grow step by step. Not
+    /// before that one is gone, whose memory it takes.
+    pub(crate) fn make_room(&mut self) {
+        let Expected { bytes, statements } = std::mem::take(&mut self.expected);
+        self.body.reserve(bytes);
         self.ends.reserve(statements);
         self.offsets.reserve(statements);
         self.lines.reserve(statements);
@@ -236,7 +254,7 @@ impl Filling {
             partial: in_parts && !last,
         };
         if reason == SealReason::Bytes && copy.is_none() {
-            self.expect_as_much(&filled);
+            self.expected = Expected::like(&filled);
         }
         let batch = Batch {
             id,

@@ -32,6 +32,9 @@ impl Session {
         let most = (limits.max_statements as usize).saturating_sub(1);
         let offset = tracker.place.offset.wrapping_sub(spot.at as u64);
         let begins = filling.is_empty();
+        if begins {
+            filling.make_room();
+        }
         let mut adding = Adding::new(filling, window, offset, (room, most));
         statements.take(&mut adding);
         let added = adding.end();
