@@ -136,7 +136,7 @@ impl Host for Recorder {
 }
 
 fn run(options: Options, script: &str, piece_bytes: usize) -> (Vec<Batch>, Progress) {
-    let mut session = Session::open(options).unwrap();
+    let mut session = Session::open(options).expect("the options are in their ranges");
     let mut host = Recorder::default();
     for piece in script.as_bytes().chunks(piece_bytes) {
         session.push(&mut host, piece.to_vec(), 0);
