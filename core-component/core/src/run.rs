@@ -7,6 +7,31 @@ use crate::lanes::LANES;
 use crate::session::Session;
 use crate::types::{Scope, Transactions};
 
+/// The most statements that are taken one by one because none could be taken at once before.
+const MOST_PAUSED: u32 = 64;
+
+/// In a script where something in each statement is left to the lexer, trying costs more than it
+/// brings: it is tried again after one more statement, then two, four and so on.
+#[derive(Debug, Default)]
+pub(crate) struct Trials {
+    pause: u32,
+    left: u32,
+}
+
+impl Trials {
+    /// Whether it is time for the next one.
+    fn is_due(&mut self) -> bool {
+        let due = self.left == 0;
+        self.left = self.left.saturating_sub(1);
+        due
+    }
+
+    fn note(&mut self, succeeded: bool) {
+        self.pause = if succeeded { 0 } else { (2 * self.pause).clamp(1, MOST_PAUSED) };
+        self.left = self.pause;
+    }
+}
+
 impl Session {
     /// Takes the plain statements that come next before `end` in the buffer, as many as can be
     /// taken without a decision.
@@ -18,6 +43,9 @@ impl Session {
         let Some(scope) = self.undisputed_scope() else {
             return;
         };
+        if !self.trials.is_due() {
+            return;
+        }
         self.input.move_to(start);
         let Self { input, splitter, filling, account, options, .. } = self;
         let window = input.buffer.as_slice();
@@ -39,6 +67,7 @@ impl Session {
         statements.take(&mut adding);
         let added = adding.end();
         let (spot, after, begun) = statements.stop();
+        self.trials.note(added.statements > 0);
         if added.statements > 0 {
             if begins {
                 filling.begin_with(account.number_of_next());

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::account::{Account, Weight};
 use crate::filling::{Filling, Sealed};
 use crate::intake::Input;
+use crate::run::Trials;
 use crate::sequence::{self, Decision};
 use crate::splitter::Splitter;
 use crate::transaction::ScriptTransaction;
@@ -37,6 +38,7 @@ pub struct Session {
     pub(crate) script: ScriptTransaction,
     pub(crate) account: Account,
     pub(crate) filling: Filling,
+    pub(crate) trials: Trials,
     pub(crate) waiting: VecDeque<Sealed>,
     /// What ends the run once all before it is applied.
     pub(crate) refusal: Option<Failure>,
@@ -65,6 +67,7 @@ impl Session {
             script: ScriptTransaction::default(),
             account: Account::new(options.transactions == Transactions::Run),
             filling: Filling::default(),
+            trials: Trials::default(),
             waiting: VecDeque::new(),
             refusal: None,
             uncommitted: false,
