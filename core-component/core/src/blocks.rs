@@ -233,9 +233,7 @@ impl Blocks<'_> {
     }
 
     fn look(&self, at: usize, last: &Closed) -> Look {
-        let [byte, rest @ ..] = &self.text[at..] else {
-            return Look::Unknown;
-        };
+        let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
         let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
         match self.marks.classes[usize::from(*byte)] {
             Class::Dash if !opens_comment(b'-') => Look::Nothing,
@@ -255,9 +253,7 @@ impl Blocks<'_> {
             true => memchr2(quote.close, b'\\', rest),
             false => memchr(quote.close, rest),
         };
-        let Some(end) = end.filter(|end| rest[*end] == quote.close) else {
-            return Look::Unknown;
-        };
+        let Some(end) = end.filter(|end| rest[*end] == quote.close) else { return Look::Unknown };
         let goes_on = last.at == at && last.close == byte;
         let opened_at = if goes_on { last.opened_at } else { Some(at) };
         Look::Quoted(Closed { close: quote.close, at: at + 1 + end + 1, opened_at })

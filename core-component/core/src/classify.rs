@@ -80,9 +80,7 @@ fn joins(kind: Kind) -> Classified {
 
 /// Classifies by the first words, which are at most [`MAX_WORDS`].
 pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
-    let Some(first) = words.first() else {
-        return joins(Kind::Other);
-    };
+    let Some(first) = words.first() else { return joins(Kind::Other) };
     if let Some(class) = plain_class(first) {
         return class;
     }

@@ -79,9 +79,7 @@ pub(crate) fn client_command(first: &FirstWord<'_>, delimiter: &[u8]) -> ClientC
     let FirstWord { text, word, .. } = first;
     let name = &text[word.clone()];
     let known = NAMED.iter().find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
-    let Some((name, takes_parameter)) = known else {
-        return ClientCommand::None;
-    };
+    let Some((name, takes_parameter)) = known else { return ClientCommand::None };
     let end = match line_end(text, word.start, first.ended) {
         Line::End(end) => end,
         Line::More => return ClientCommand::More,
@@ -117,9 +115,7 @@ pub(crate) fn client_command(first: &FirstWord<'_>, delimiter: &[u8]) -> ClientC
 fn delimiter_command(start: usize, parameter: &[u8], after: usize) -> ClientCommand {
     let (start, length) = match parameter {
         [quote @ (b'\'' | b'"' | b'`'), rest @ ..] => {
-            let Some(length) = memchr(*quote, rest) else {
-                return ClientCommand::Refused;
-            };
+            let Some(length) = memchr(*quote, rest) else { return ClientCommand::Refused };
             (start + 1, length)
         }
         _ => {

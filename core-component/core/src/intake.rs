@@ -387,9 +387,7 @@ impl Session {
 
     /// Moves data of a `COPY` into the batch, as much as fits.
     fn take_data(&mut self, host: &mut impl Host) {
-        let Some(mut data) = self.input.data.take() else {
-            return;
-        };
+        let Some(mut data) = self.input.data.take() else { return };
         let limit = self.options.limits.max_batch_bytes;
         let room =
             usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);

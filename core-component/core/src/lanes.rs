@@ -1,17 +1,15 @@
-//! Looks at 64 bytes at once: with the vector instructions that WebAssembly and x86-64 always have,
-//! which are safe to call there; elsewhere in plain loops that the compiler may turn into some.
+//! Looks at 64 bytes at once with vector instructions: WebAssembly's own, which are safe to call, and
+//! elsewhere those that the crate `wide` makes so. The same steps everywhere.
+
+pub(crate) use self::vector::{Lanes, Splat};
 
 /// Bytes that are looked at at once.
 pub(crate) const LANES: usize = 64;
 
-pub(crate) use self::vector::{Lanes, Splat};
-
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
 pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
     let lanes = Lanes::load(bytes);
-    let Some((&first, others)) = wanted.split_first() else {
-        return 0;
-    };
+    let Some((&first, others)) = wanted.split_first() else { return 0 };
     let first = lanes.equal(Splat::new(first));
     let found = others.iter().fold(first, |found, &byte| found.or(lanes.equal(Splat::new(byte))));
     found.bits()

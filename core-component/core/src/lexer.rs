@@ -283,9 +283,7 @@ impl Lexer {
         } else {
             self.skip_in_bulk(text, from, context.floor)
         };
-        let Some(&byte) = text.get(at) else {
-            return Step::More(at);
-        };
+        let Some(&byte) = text.get(at) else { return Step::More(at) };
         if Some(&byte) == self.delimiter.first()
             && let Some(step) = self.terminator(text, at, context.ended)
         {
@@ -418,9 +416,7 @@ impl Lexer {
                     Class::Open => self.depth = self.depth.saturating_add(1),
                     Class::Close => self.depth = self.depth.saturating_sub(1),
                     Class::Quote if self.string_prefix(text, stop, floor).is_none() => {
-                        let Some(rest) = self.short_quote(text, stop, ahead) else {
-                            return stop;
-                        };
+                        let Some(rest) = self.short_quote(text, stop, ahead) else { return stop };
                         ahead = rest;
                     }
                     Class::Space | Class::Word | Class::Symbol => {}
@@ -692,9 +688,7 @@ impl Lexer {
         } else {
             memchr(b'\n', rest)
         };
-        let Some(length) = newline else {
-            return Step::More(text.len());
-        };
+        let Some(length) = newline else { return Step::More(text.len()) };
         self.mode = Mode::Plain;
         self.comment_end = at + length;
         Step::On(at + length)

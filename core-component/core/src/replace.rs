@@ -179,9 +179,7 @@ fn is_control(kind: Kind) -> bool {
 
 /// Whether nothing but a comment follows the text that was there.
 fn is_same_but_for_comments(old: &[u8], new: &[u8]) -> bool {
-    let Some(rest) = new.strip_prefix(old) else {
-        return false;
-    };
+    let Some(rest) = new.strip_prefix(old) else { return false };
     let rest = rest.trim_ascii();
     let inside = rest.strip_prefix(b"/*").and_then(|rest| rest.strip_suffix(b"*/"));
     let is_plain = |text: &[u8]| {

@@ -40,9 +40,7 @@ impl Session {
         if end.saturating_sub(start) < LANES || !self.splitter.may_be_plain() {
             return;
         }
-        let Some(scope) = self.undisputed_scope() else {
-            return;
-        };
+        let Some(scope) = self.undisputed_scope() else { return };
         if !self.trials.is_due() {
             return;
         }
@@ -51,9 +49,7 @@ impl Session {
         let window = input.buffer.as_slice();
         let tracker = &mut input.tracker;
         let spot = tracker.spot();
-        let Some(mut statements) = splitter.plain(&window[..end], spot) else {
-            return;
-        };
+        let Some(mut statements) = splitter.plain(&window[..end], spot) else { return };
         let limits = &options.limits;
         let room = limits.max_batch_bytes.saturating_sub(options.hook_room);
         // The last one closes the batch.

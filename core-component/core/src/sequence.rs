@@ -56,9 +56,7 @@ pub(crate) fn after(
 ) -> Option<Failure> {
     let mut failure = None;
     for hook in numbered(hooks).rev() {
-        let Err(reason) = host.post_batch(hook.0, info, outcome) else {
-            continue;
-        };
+        let Err(reason) = host.post_batch(hook.0, info, outcome) else { continue };
         let ended = failed(host, hook, info.id, (FailureKind::Hook, reason));
         failure = failure.or(ended);
     }

@@ -142,9 +142,7 @@ impl Splitter {
 
     /// Where the comment begins that is open, if it does so before `at`.
     pub(crate) fn comment_before(&self, at: usize) -> Option<usize> {
-        let Some(Unclosed::Comment(start)) = self.lexer.unclosed() else {
-            return None;
-        };
+        let Some(Unclosed::Comment(start)) = self.lexer.unclosed() else { return None };
         start.filter(|start| *start < at)
     }
 
@@ -291,9 +289,7 @@ impl Splitter {
     /// Where the lexer must stop: a statement that reaches this far is refused. (Its first word
     /// may reach farther: it is read before there is a statement.)
     fn window_end(&self, length: usize) -> usize {
-        let Some(current) = &self.current else {
-            return length;
-        };
+        let Some(current) = &self.current else { return length };
         let longest = self.max_statement_bytes.saturating_add(1);
         length.min(current.start.saturating_add(longest)).max(self.at)
     }
@@ -332,12 +328,8 @@ impl Splitter {
         if self.counts_rows {
             return;
         }
-        let Some(start) = self.lexer.quick_start(text, self.at) else {
-            return;
-        };
-        let Some((class, end)) = plain_start(&text[start..]) else {
-            return;
-        };
+        let Some(start) = self.lexer.quick_start(text, self.at) else { return };
+        let Some((class, end)) = plain_start(&text[start..]) else { return };
         self.current = Some(Current::plain(start, class));
         self.at = start + end;
     }
@@ -347,9 +339,7 @@ impl Splitter {
         let counts_rows = self.counts_rows;
         let word = &text[start..end];
         self.begin(text, start);
-        let Some(current) = &mut self.current else {
-            return;
-        };
+        let Some(current) = &mut self.current else { return };
         current.body.word(word, depth);
         if depth == 0 {
             if let Some(slot) = self.words.get_mut(current.count) {
@@ -439,9 +429,7 @@ impl Splitter {
         self.at = after;
         self.line_is_fresh = false;
         self.lexer.end_statement();
-        let Some(current) = self.current.take() else {
-            return Item::More;
-        };
+        let Some(current) = self.current.take() else { return Item::More };
         let (class, copy) = match current.class {
             Some(class) => (class, false),
             None => self.classify(text, current.count),

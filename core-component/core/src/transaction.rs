@@ -43,9 +43,7 @@ impl ScriptTransaction {
     pub(crate) fn step(&mut self, effect: Effect, text: &[u8], at: Position) -> Step {
         let was_open = self.open;
         let ends = match effect {
-            Effect::None => {
-                return Step { inside: was_open, begins: false, ends: false };
-            }
+            Effect::None => return Step { inside: was_open, begins: false, ends: false },
             Effect::Restart if was_open => true,
             Effect::Begin | Effect::Restart => {
                 self.open = true;
