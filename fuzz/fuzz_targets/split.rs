@@ -1,6 +1,7 @@
 //! Any bytes, split and batched by the core: it never panics; cutting the input differently changes
-//! nothing; every statement stands in the input where the batch says, in order, and so do the data
-//! of `COPY` blocks; no limit is exceeded; the account adds up.
+//! nothing, and so does looking at each statement by itself; every statement stands in the input
+//! where the batch says, in order, and so do the data of `COPY` blocks; no limit is exceeded; the
+//! account adds up.
 //!
 //! The first [`HEADER`] bytes of what the fuzzer gives choose dialect, limits and cuts, the rest is
 //! the script.
@@ -31,6 +32,7 @@ fn check(header: &[u8; HEADER], script: &[u8]) {
     let whole = run(&options, [script]);
     let cut = run(&options, pieces(script, header[6], header[7]));
     assert_eq!(whole, cut, "cutting the input has changed something");
+    assert_eq!(whole, run(&one_by_one(&options), [script]), "many statements at once differ");
     for batch in &whole.batches {
         limits_hold(batch, &options);
     }
@@ -39,7 +41,14 @@ fn check(header: &[u8; HEADER], script: &[u8]) {
 }
 
 fn options(header: &[u8; HEADER]) -> Options {
-    let dialects = [Dialect::Generic, Dialect::Sqlite, Dialect::PostgreSql, Dialect::MySql];
+    let dialects = [
+        Dialect::Generic,
+        Dialect::Sqlite,
+        Dialect::PostgreSql,
+        Dialect::MySql,
+        Dialect::Trino,
+        Dialect::Snowflake,
+    ];
     let transactions = [Transactions::Batch, Transactions::Run, Transactions::None];
     let [kind, flags, batch_bytes, statement_bytes, statements, rows, ..] = *header;
     let max_batch_bytes = 1 + (u64::from(batch_bytes) << (flags & 7));
@@ -52,9 +61,15 @@ fn options(header: &[u8; HEADER]) -> Options {
             ..Limits::default()
         },
         oversized: if flags & 8 == 0 { Oversized::Refuse } else { Oversized::SendAlone(1 << 20) },
-        transactions: transactions[usize::from(kind / 4) % transactions.len()],
-        ..Options::new(dialects[usize::from(kind % 4)])
+        transactions: transactions[usize::from(kind / 8) % transactions.len()],
+        ..Options::new(dialects[usize::from(kind % 8) % dialects.len()])
     }
+}
+
+/// The same options, with a limit that no batch reaches and each statement is held against.
+fn one_by_one(options: &Options) -> Options {
+    let limits = Limits { max_batch_characters: Some(u64::MAX), ..options.limits };
+    Options { limits, ..options.clone() }
 }
 
 /// The script in pieces of 1 to `longest` bytes, or of one each.

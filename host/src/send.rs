@@ -130,6 +130,23 @@ impl<'a> Piece<'a> {
         matches!(self.way, Way::Around(_) | Way::Split(_))
     }
 
+    /// Whether it is certain to leave open the transaction that it belongs to, which is not its
+    /// own: so that nothing of it is kept where the connection is lost. `open`: whether that was
+    /// opened before it.
+    pub(crate) fn commits_nothing(&self, open: bool) -> bool {
+        use StatementKind::{Begin, Delete, Insert, Replace, Savepoint, Select, Update};
+        let kinds = self.batch.kinds.get(self.range.clone()).unwrap_or_default();
+        let is_within = |(index, kind): (usize, &StatementKind)| match kind {
+            Begin => index == 0 && !open,
+            Insert | Replace | Update | Delete | Select | Savepoint => open || index > 0,
+            _ => false,
+        };
+        self.is_scripted()
+            && self.batch.copy.is_none()
+            && !kinds.is_empty()
+            && kinds.iter().enumerate().all(is_within)
+    }
+
     /// Whether it belongs to a transaction that is not its own.
     fn is_scripted(&self) -> bool {
         self.batch.scope == Scope::Scripted

@@ -49,6 +49,12 @@ impl Account {
         self.totals.read = read;
     }
 
+    /// As [`found`](Self::found), for many.
+    pub(crate) fn found_many(&mut self, statements: u64, read: u64) {
+        self.totals.statements += statements;
+        self.totals.read = read;
+    }
+
     pub(crate) fn number_of_next(&self) -> u64 {
         self.totals.statements + 1
     }

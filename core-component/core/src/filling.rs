@@ -5,11 +5,14 @@ use std::ops::Range;
 use crate::account::Weight;
 use crate::collected::Collected;
 use crate::merging::Found;
+use crate::position::Spot;
 use crate::splitter::Statement;
 use crate::types::{Batch, Body, CopyPart, Join, Kind, Position, Scope, SealReason};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
+/// How many statements are added at once.
+const FEW: usize = 32;
 /// The most bytes of a body that room is made for in advance.
 const MOST_EXPECTED_BYTES: usize = 1 << 20;
 
@@ -60,8 +63,25 @@ pub(crate) struct Filling {
     scope: Option<Scope>,
     reading: Reading,
     ends_transaction: bool,
+    expected: Expected,
     /// A `COPY` whose data is being collected; true once a part of it was sent.
     copy: Option<bool>,
+}
+
+/// What a batch will have.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expected {
+    bytes: usize,
+    statements: usize,
+}
+
+impl Expected {
+    /// A little more than the last one had.
+    fn like(last: &Filling) -> Self {
+        let a_little_more = |count: usize| count + count / 16;
+        let bytes = a_little_more(last.body.len().min(MOST_EXPECTED_BYTES));
+        Self { bytes, statements: a_little_more(last.ends.len()) }
+    }
 }
 
 /// A statement as it will stand in a body.
@@ -157,6 +177,11 @@ impl Filling {
         self.rows
     }
 
+    /// The number of the first of many statements that were added to an empty batch.
+    pub(crate) fn begin_with(&mut self, first_statement: u64) {
+        self.first_statement = first_statement;
+    }
+
     pub(crate) fn scope(&self) -> Option<Scope> {
         self.scope
     }
@@ -170,6 +195,7 @@ impl Filling {
         self.scope = Some(scope);
         self.reading = Reading { backslash, changes: false };
         self.opened_ms = now_ms;
+        self.make_room();
     }
 
     /// The statement just added changes how the strings behind it are read.
@@ -253,11 +279,11 @@ impl Filling {
         self.body.copy(window);
     }
 
-    /// Makes room for a batch like the last one: its lists need not grow step by step.
-    fn expect_as_much(&mut self, last: &Self) {
-        let a_little_more = |count: usize| count + count / 16;
-        let statements = a_little_more(last.ends.len());
-        self.body.reserve(a_little_more(last.body.len().min(MOST_EXPECTED_BYTES)));
+    /// Makes room for a batch like the last one, once: its lists need not grow step by step. Not
+    /// before that one is gone, whose memory it takes.
+    pub(crate) fn make_room(&mut self) {
+        let Expected { bytes, statements } = std::mem::take(&mut self.expected);
+        self.body.reserve(bytes);
         self.ends.reserve(statements);
         self.offsets.reserve(statements);
         self.lines.reserve(statements);
@@ -299,7 +325,7 @@ impl Filling {
             partial: in_parts && !last,
         };
         if reason == SealReason::Bytes && copy.is_none() {
-            self.expect_as_much(&filled);
+            self.expected = Expected::like(&filled);
         }
         let batch = Batch {
             id,
@@ -321,6 +347,156 @@ impl Filling {
         let barrier = is_barrier(&batch);
         Sealed { batch, weight, barrier, reading: filled.reading, asked: false }
     }
+}
+
+/// Adds statements that end in a semicolon of their own, many at a time: a few are kept apart from
+/// the lists, so that these need not be looked at for each.
+#[derive(Debug)]
+pub(crate) struct Adding<'a> {
+    filling: &'a mut Filling,
+    window: &'a [u8],
+    /// Input before the window.
+    offset: u64,
+    /// Bytes and statements that there is room for.
+    bytes: usize,
+    statements: usize,
+    /// Bytes of the body with all that was added.
+    filled: usize,
+    /// What is added last and side by side in the window, and not in the body yet.
+    held: Range<usize>,
+    count: usize,
+    ends: [u32; FEW],
+    offsets: [u64; FEW],
+    lines: [u32; FEW],
+    columns: [u32; FEW],
+    lengths: [u32; FEW],
+    kinds: [Kind; FEW],
+    taken: u64,
+    read: u64,
+    changes: bool,
+}
+
+impl<'a> Adding<'a> {
+    /// `offset`: bytes of input before the window; `room`: the most bytes and statements that the
+    /// batch may have.
+    pub(crate) fn new(
+        filling: &'a mut Filling,
+        window: &'a [u8],
+        offset: u64,
+        room: (u64, usize),
+    ) -> Self {
+        let filled = filling.body.len();
+        let bytes = usize::try_from(room.0).unwrap_or(usize::MAX);
+        Self {
+            window,
+            offset,
+            bytes: bytes.saturating_sub(filled),
+            statements: room.1.saturating_sub(filling.statements()),
+            filled,
+            held: 0..0,
+            count: 0,
+            ends: [0; FEW],
+            offsets: [0; FEW],
+            lines: [0; FEW],
+            columns: [0; FEW],
+            lengths: [0; FEW],
+            kinds: [Kind::Other; FEW],
+            taken: 0,
+            read: 0,
+            changes: false,
+            filling,
+        }
+    }
+
+    /// Whether there is room for a statement of so many bytes and its terminator.
+    #[inline]
+    pub(crate) fn has_room(&self, length: usize) -> bool {
+        length < self.bytes && self.statements > 0
+    }
+
+    /// Adds the statement from `spot` to `end`, for which there is room.
+    #[inline]
+    pub(crate) fn add(&mut self, spot: Spot, end: usize, kind: Kind) {
+        let length = end.saturating_sub(spot.at);
+        let index = self.count % FEW;
+        self.bytes = self.bytes.saturating_sub(length + 2);
+        self.statements -= 1;
+        self.filled += length + 2;
+        self.ends[index] = narrow(self.filled);
+        self.offsets[index] = self.offset.wrapping_add(spot.at as u64);
+        self.lines[index] = spot.line;
+        self.columns[index] = spot.column;
+        self.lengths[index] = narrow(length);
+        self.kinds[index] = kind;
+        let newline = self.window.get(end + 1) == Some(&b'\n');
+        if newline && self.held.end == spot.at {
+            self.held.end = end + 2;
+        } else {
+            self.add_text(spot.at..end + 1, newline);
+        }
+        self.count += 1;
+        if self.count == FEW {
+            self.flush();
+        }
+    }
+
+    #[cold]
+    fn add_text(&mut self, text: Range<usize>, newline: bool) {
+        let held = std::mem::replace(&mut self.held, text);
+        self.hand_over(held);
+        if newline {
+            self.held.end += 1;
+        } else {
+            let held = std::mem::take(&mut self.held);
+            self.hand_over(held);
+            self.filling.body.append(self.window, b"\n");
+        }
+    }
+
+    fn hand_over(&mut self, text: Range<usize>) {
+        if !text.is_empty() {
+            self.filling.body.take(self.window, text);
+        }
+    }
+
+    fn flush(&mut self) {
+        let count = std::mem::take(&mut self.count);
+        let Some(last) = count.checked_sub(1) else { return };
+        self.taken += count as u64;
+        self.read = self.offsets[last] + u64::from(self.lengths[last]) + 1;
+        self.changes |= self.kinds[..count].iter().any(|kind| *kind != Kind::Select);
+        let filling = &mut *self.filling;
+        filling.ends.extend_from_slice(&self.ends[..count]);
+        filling.offsets.extend_from_slice(&self.offsets[..count]);
+        filling.lines.extend_from_slice(&self.lines[..count]);
+        filling.columns.extend_from_slice(&self.columns[..count]);
+        filling.lengths.extend_from_slice(&self.lengths[..count]);
+        filling.kinds.extend_from_slice(&self.kinds[..count]);
+    }
+
+    /// Ends it: what was added is part of the batch.
+    pub(crate) fn end(mut self) -> Added {
+        self.flush();
+        let held = std::mem::take(&mut self.held);
+        self.hand_over(held);
+        Added { statements: self.taken, read: self.read, changes: self.changes }
+    }
+}
+
+/// What many statements come to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Added {
+    pub(crate) statements: u64,
+    /// Bytes of input up to the end of the last one.
+    pub(crate) read: u64,
+    /// Whether any of them does more than read.
+    pub(crate) changes: bool,
+}
+
+/// Bodies stay below 4 GiB.
+#[inline]
+fn narrow(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 /// Whether nothing may run beside a batch.

@@ -39,9 +39,9 @@ pub(crate) struct Input {
     pub(crate) buffer: Vec<u8>,
     marks: VecDeque<Mark>,
     /// How far positions are counted.
-    tracker: Tracker,
+    pub(crate) tracker: Tracker,
     /// Whether a NUL byte may stand in the buffer.
-    holds_nul: bool,
+    pub(crate) holds_nul: bool,
     at_start: bool,
     /// Where the comment begins whose beginning was dropped last.
     comment: Cursor,
@@ -92,7 +92,7 @@ impl Input {
         self.tracker.ahead(&self.buffer, at)
     }
 
-    fn move_to(&mut self, at: usize) {
+    pub(crate) fn move_to(&mut self, at: usize) {
         self.tracker.move_to(&self.buffer, at);
     }
 }
@@ -119,6 +119,7 @@ impl Session {
         if self.input.at_start && !self.skip_byte_order_mark(end, ended) {
             return mark.is_some_and(|mark| self.reach(host, mark));
         }
+        self.take_plain(end);
         match self.splitter.next(&self.input.buffer[..end], ended) {
             Item::More => mark.is_some_and(|mark| self.reach(host, mark)),
             Item::Statement(statement) => {

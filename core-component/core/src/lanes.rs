@@ -1,47 +1,129 @@
-//! Compares 64 bytes at once: in WebAssembly with its vector instructions, which are safe to call
-//! there, elsewhere in plain loops that the compiler turns into vector instructions.
+//! Looks at 64 bytes at once with vector instructions: WebAssembly's own, which are safe to call, and
+//! elsewhere those that the crate `wide` makes so. The same steps everywhere.
 
-/// Bytes that are compared at once.
+pub(crate) use self::vector::{Lanes, Splat};
+
+/// Bytes that are looked at at once.
 pub(crate) const LANES: usize = 64;
 
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
+pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
+    let lanes = Lanes::load(bytes);
+    let Some((&first, others)) = wanted.split_first() else { return 0 };
+    let first = lanes.equal(Splat::new(first));
+    let found = others.iter().fold(first, |found, &byte| found.or(lanes.equal(Splat::new(byte))));
+    found.bits()
+}
+
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
-pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
-    use std::arch::wasm32::{i8x16_bitmask, i8x16_eq, i64x2, u8x16_splat, u64x2_splat, v128_or};
-    let (parts, _) = bytes.as_chunks::<16>();
-    let parts = [0, 1, 2, 3].map(|part: usize| {
-        let (halves, _) = parts[part].as_chunks();
-        i64x2(i64::from_le_bytes(halves[0]), i64::from_le_bytes(halves[1]))
-    });
-    let mut found = [u64x2_splat(0); 4];
-    for &byte in wanted {
-        let byte = u8x16_splat(byte);
-        for (found, part) in found.iter_mut().zip(parts) {
-            *found = v128_or(*found, i8x16_eq(part, byte));
+mod vector {
+    use std::arch::wasm32::{i8x16_bitmask, i8x16_eq, i64x2, u8x16_splat, v128, v128_or};
+
+    use super::LANES;
+
+    /// 64 bytes: of a text, or flags that are all ones or all zeros.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Lanes([v128; 4]);
+
+    /// One byte, as it is compared with many.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Splat(v128);
+
+    impl Splat {
+        #[inline]
+        pub(crate) fn new(byte: u8) -> Self {
+            Self(u8x16_splat(byte))
         }
     }
-    found.iter().rev().fold(0, |bits, found| bits << 16 | u64::from(i8x16_bitmask(*found)))
-}
 
-/// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
-#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
-    let mut hits = [0_u8; LANES];
-    for wanted in wanted {
-        for (hit, byte) in hits.iter_mut().zip(bytes) {
-            *hit |= if byte == wanted { u8::MAX } else { 0 };
+    impl Lanes {
+        #[inline]
+        pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
+            let (parts, _) = bytes.as_chunks::<16>();
+            Self([0, 1, 2, 3].map(|part: usize| {
+                let (halves, _) = parts[part].as_chunks();
+                i64x2(i64::from_le_bytes(halves[0]), i64::from_le_bytes(halves[1]))
+            }))
+        }
+
+        /// Flags the lanes that are this byte.
+        #[inline]
+        pub(crate) fn equal(self, byte: Splat) -> Self {
+            Self(self.0.map(|part| i8x16_eq(part, byte.0)))
+        }
+
+        /// With these bits set in each lane.
+        #[inline]
+        pub(crate) fn with(self, bits: Splat) -> Self {
+            Self(self.0.map(|part| v128_or(part, bits.0)))
+        }
+
+        #[inline]
+        pub(crate) fn or(self, other: Self) -> Self {
+            Self([0, 1, 2, 3].map(|part: usize| v128_or(self.0[part], other.0[part])))
+        }
+
+        /// The highest bit of each lane: the first lane is the lowest bit.
+        #[inline]
+        pub(crate) fn bits(self) -> u64 {
+            let [a, b, c, d] = self.0.map(|part| u64::from(i8x16_bitmask(part)));
+            a | b << 16 | c << 32 | d << 48
         }
     }
-    let (words, _) = hits.as_chunks();
-    words.iter().rev().fold(0, |bits, word| bits << 8 | gather(*word))
 }
 
-/// Eight bytes that are all ones or all zeros, as eight bits: the multiplication moves one bit of
-/// each to its place among the highest eight.
 #[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
-fn gather(flags: [u8; 8]) -> u64 {
-    let ones = u64::from_le_bytes(flags) & 0x0101_0101_0101_0101;
-    ones.wrapping_mul(0x0102_0408_1020_4080) >> 56
+mod vector {
+    use wide::u8x16;
+
+    use super::LANES;
+
+    /// 64 bytes: of a text, or flags that are all ones or all zeros.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Lanes([u8x16; 4]);
+
+    /// One byte, as it is compared with many.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Splat(u8x16);
+
+    impl Splat {
+        #[inline]
+        pub(crate) fn new(byte: u8) -> Self {
+            Self(u8x16::splat(byte))
+        }
+    }
+
+    impl Lanes {
+        #[inline]
+        pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
+            let (parts, _) = bytes.as_chunks::<16>();
+            Self([0, 1, 2, 3].map(|part: usize| u8x16::new(parts[part])))
+        }
+
+        /// Flags the lanes that are this byte.
+        #[inline]
+        pub(crate) fn equal(self, byte: Splat) -> Self {
+            Self(self.0.map(|part| part.simd_eq(byte.0)))
+        }
+
+        /// With these bits set in each lane.
+        #[inline]
+        pub(crate) fn with(self, bits: Splat) -> Self {
+            Self(self.0.map(|part| part | bits.0))
+        }
+
+        #[inline]
+        pub(crate) fn or(self, other: Self) -> Self {
+            Self([0, 1, 2, 3].map(|part: usize| self.0[part] | other.0[part]))
+        }
+
+        /// The highest bit of each lane: the first lane is the lowest bit.
+        #[inline]
+        pub(crate) fn bits(self) -> u64 {
+            let [a, b, c, d] = self.0.map(|part| u64::from(part.to_bitmask()));
+            a | b << 16 | c << 32 | d << 48
+        }
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +139,13 @@ mod tests {
                 assert_eq!(equal(&bytes, &[byte.wrapping_add(2), byte]), 1 << lane);
             }
         }
+    }
+
+    #[test]
+    fn bits_are_the_highest_of_each_lane() {
+        let mut bytes = [b'a'; LANES];
+        bytes[17] = 0xc3;
+        assert_eq!(Lanes::load(&bytes).bits(), 1 << 17);
+        assert_eq!(Lanes::load(&bytes).with(Splat::new(0x80)).bits(), u64::MAX);
     }
 }

@@ -10,6 +10,7 @@
 
 use memchr::{memchr, memchr2, memchr3};
 
+use crate::blocks::{Blocks, Closed, Marks, State};
 use crate::classes::{Class, classes};
 use crate::dialect::{CommentRule, Quote, Rules};
 use crate::scan::{Ahead, Scan, block_end};
@@ -132,6 +133,8 @@ pub(crate) struct Lexer {
     classes: [Class; 256],
     /// Finds whatever ends a run of bytes that mean nothing by themselves.
     scan: Scan,
+    /// What a block is searched for; none where the delimiter is not the usual one.
+    marks: Option<Marks>,
     mode: Mode,
     /// The tag of the dollar quote that was opened last, with its dollars.
     tag: Vec<u8>,
@@ -157,6 +160,7 @@ impl Lexer {
             rules,
             classes: classes(rules, parentheses),
             scan: Scan::new(Vec::new()),
+            marks: None,
             mode: Mode::Plain,
             tag: Vec::new(),
             delimiter: Vec::new(),
@@ -183,6 +187,8 @@ impl Lexer {
             *class = (*class).max(Class::Delimiter);
         }
         self.scan = Scan::new(self.bytes_that_count());
+        let usual = delimiter == b";";
+        self.marks = usual.then(|| Marks::new(self.rules, &self.classes)).flatten();
     }
 
     /// Those that the lexer stops at where only [`Detail::Bulk`] is wanted, and those that can end
@@ -314,6 +320,67 @@ impl Lexer {
             }
             Class::Space | Class::Word | Class::Symbol | Class::Delimiter | Class::Quote => {
                 found(Lexeme::Symbol { start: at, end: at + 1 }, context)
+            }
+        }
+    }
+
+    /// A reader of many bytes at once, where one can read this text as the lexer does.
+    pub(crate) fn blocks<'a>(&'a self, text: &'a [u8]) -> Option<Blocks<'a>> {
+        let marks = self.marks.as_ref()?;
+        let escapes = self.string()?.backslash;
+        let prefixes_count = escapes && self.rules.escape_strings;
+        let quotes = self.rules.quotes;
+        (!prefixes_count).then_some(Blocks { text, marks, quotes, escapes })
+    }
+
+    /// How an ordinary string is read.
+    fn string(&self) -> Option<Quoted> {
+        let quote = self.rules.quotes.iter().find(|quote| quote.open == b'\'')?;
+        let backslash = self.escapes(*quote);
+        Some(Quoted { close: quote.close, backslash, escape_string: false })
+    }
+
+    /// What a reader of blocks must know to go on where this has stopped; none where it cannot.
+    pub(crate) fn state(&self, at: usize) -> Option<State> {
+        let string = self.string()?;
+        let in_string = match self.mode {
+            Mode::Plain => 0,
+            Mode::Quote(quoted) if quoted == string => u64::MAX,
+            _ => return None,
+        };
+        if self.in_executable || self.continuation != Continuation::No {
+            return None;
+        }
+        let closed = self.closed_at == at && self.closed == string;
+        let opened_at = self.opened_at;
+        Some(State {
+            in_string,
+            opened_at,
+            closed: u64::from(closed),
+            depth: self.depth,
+            other: Closed { close: self.closed.close, at: self.closed_at, opened_at },
+            ..State::new(at)
+        })
+    }
+
+    /// Goes on where a reader of blocks has stopped.
+    pub(crate) fn go_on(&mut self, state: &State) {
+        let Some(string) = self.string() else { return };
+        self.mode = if state.in_string == 0 { Mode::Plain } else { Mode::Quote(string) };
+        self.depth = state.depth;
+        self.continuation = Continuation::No;
+        if state.other.at == state.read_to {
+            let is_it = |quote: &&Quote| quote.close == state.other.close;
+            let quote = self.rules.quotes.iter().find(is_it);
+            let backslash = quote.is_some_and(|quote| self.escapes(*quote));
+            self.closed = Quoted { close: state.other.close, backslash, escape_string: false };
+            self.closed_at = state.read_to;
+            self.opened_at = state.other.opened_at;
+        } else if state.in_string != 0 || state.closed != 0 {
+            self.opened_at = state.opened_at;
+            if state.closed != 0 {
+                self.closed = string;
+                self.closed_at = state.read_to;
             }
         }
     }

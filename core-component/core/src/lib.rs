@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod blocks;
 mod body;
 mod classes;
 mod classify;
@@ -47,8 +48,10 @@ mod intake;
 mod lanes;
 mod lexer;
 mod merging;
+mod plain;
 mod position;
 mod replace;
+mod run;
 mod scan;
 mod sequence;
 mod session;

@@ -34,6 +34,14 @@ impl Cursor {
     }
 }
 
+/// Where in a window something is, and where in its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spot {
+    pub(crate) at: usize,
+    pub(crate) line: u32,
+    pub(crate) column: u32,
+}
+
 /// A place that moves forward through a window of text. It knows where the next newline is, so that
 /// each is looked for once.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +83,20 @@ impl Tracker {
         self.at += bytes;
     }
 
+    /// Where in the window the place is.
+    pub(crate) fn spot(&self) -> Spot {
+        Spot { at: self.at, line: self.place.line, column: self.place.column }
+    }
+
+    /// Moves on to a spot that is known, which is not behind this one.
+    pub(crate) fn jump(&mut self, window: &[u8], spot: Spot) {
+        let bytes = spot.at.saturating_sub(self.at) as u64;
+        let offset = self.place.offset.saturating_add(bytes);
+        self.place = Cursor { offset, line: spot.line, column: spot.column };
+        self.at = spot.at;
+        self.newline = next_newline(window, spot.at);
+    }
+
     /// Passes over bytes that have no column and no newline.
     pub(crate) fn pass_over(&mut self, bytes: usize) {
         self.place.offset = self.place.offset.saturating_add(bytes as u64);
@@ -101,7 +123,7 @@ fn next_newline(window: &[u8], from: usize) -> usize {
 }
 
 /// Characters of UTF-8: the bytes that do not continue one.
-fn characters(text: &[u8]) -> u32 {
+pub(crate) fn characters(text: &[u8]) -> u32 {
     let count = text.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
     u32::try_from(count).unwrap_or(u32::MAX)
 }

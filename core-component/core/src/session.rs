@@ -6,6 +6,7 @@ use crate::account::{Account, Weight};
 use crate::filling::{Filling, Sealed};
 use crate::intake::Input;
 use crate::merging::Merger;
+use crate::run::Trials;
 use crate::sequence::{self, Decision};
 use crate::splitter::Splitter;
 use crate::transaction::ScriptTransaction;
@@ -40,6 +41,7 @@ pub struct Session {
     pub(crate) filling: Filling,
     /// What joins INSERTs, where that is wanted.
     pub(crate) merger: Option<Merger>,
+    pub(crate) trials: Trials,
     pub(crate) waiting: VecDeque<Sealed>,
     /// What ends the run once all before it is applied.
     pub(crate) refusal: Option<Failure>,
@@ -69,6 +71,7 @@ impl Session {
             account: Account::new(options.transactions == Transactions::Run),
             filling: Filling::default(),
             merger: options.merging.map(|merging| Merger::new(options.dialect, merging)),
+            trials: Trials::default(),
             waiting: VecDeque::new(),
             refusal: None,
             uncommitted: false,

@@ -9,6 +9,8 @@ use crate::client_command::{ClientCommand, FirstWord, client_command, command_na
 use crate::copy::{CopyData, CopyReader};
 use crate::dialect::{CommandRule, Dialect, Rules};
 use crate::lexer::{Context, Detail, Lexeme, Lexer, Unclosed};
+use crate::plain::{Begun, PlainStatements};
+use crate::position::Spot;
 use crate::types::Kind;
 
 /// A statement in the window.
@@ -77,6 +79,20 @@ struct Current {
     body: Body,
     detail: Detail,
     rows: Rows,
+}
+
+impl Current {
+    /// One of which nothing matters any more but where it ends.
+    fn plain(start: usize, class: Classified) -> Self {
+        Self {
+            start,
+            count: 0,
+            class: Some(class),
+            body: Body::Plain,
+            detail: Detail::Bulk,
+            rows: Rows::default(),
+        }
+    }
 }
 
 /// Counts the rows of `VALUES (…), (…)`.
@@ -161,6 +177,49 @@ impl Splitter {
     /// Whether a backslash escapes in ordinary strings from now on.
     pub(crate) fn set_backslash(&mut self, escapes: bool) {
         self.lexer.set_backslash(escapes);
+    }
+
+    /// Whether plain statements may come next: nothing else is being read.
+    pub(crate) fn may_be_plain(&self) -> bool {
+        match &self.current {
+            None => self.lexer.unclosed().is_none() && self.copy.is_none(),
+            Some(current) => current.class.is_some() && current.detail == Detail::Bulk,
+        }
+    }
+
+    /// Reads the plain statements that come next in `text`, the first of them from `spot` on, which
+    /// is [`keep_from`](Self::keep_from). None where something else comes first.
+    pub(crate) fn plain<'a>(&'a self, text: &'a [u8], spot: Spot) -> Option<PlainStatements<'a>> {
+        if self.counts_rows || !self.may_be_plain() {
+            return None;
+        }
+        let longest = self.max_statement_bytes;
+        let blocks = self.lexer.blocks(text)?;
+        let state = self.lexer.state(self.at)?;
+        let Some(current) = &self.current else {
+            return PlainStatements::new(blocks, spot, longest);
+        };
+        let begun = Begun { start: current.start, class: current.class?, state, longest };
+        Some(PlainStatements::within(blocks, spot, &begun))
+    }
+
+    /// Goes on behind plain statements that have been taken, the last of which ends at `after`,
+    /// with the one that has begun behind them.
+    pub(crate) fn go_on(&mut self, after: usize, begun: Option<Begun>) {
+        self.line_is_fresh = false;
+        self.lexer.end_statement();
+        self.current = None;
+        self.at = after;
+        if let Some(begun) = begun {
+            self.go_on_within(&begun);
+        }
+    }
+
+    /// Goes on with the statement that comes next or is being read, of which more has been read.
+    pub(crate) fn go_on_within(&mut self, begun: &Begun) {
+        self.lexer.go_on(&begun.state);
+        self.at = begun.state.read_to;
+        self.current.get_or_insert_with(|| Current::plain(begun.start, begun.class));
     }
 
     /// What `text` holds next. `ended`: the input ends where `text` does.
@@ -271,14 +330,7 @@ impl Splitter {
         }
         let Some(start) = self.lexer.quick_start(text, self.at) else { return };
         let Some((class, end)) = plain_start(&text[start..]) else { return };
-        self.current = Some(Current {
-            start,
-            count: 0,
-            class: Some(class),
-            body: Body::Plain,
-            detail: Detail::Bulk,
-            rows: Rows::default(),
-        });
+        self.current = Some(Current::plain(start, class));
         self.at = start + end;
     }
 

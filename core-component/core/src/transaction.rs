@@ -29,6 +29,11 @@ pub(crate) struct Step {
 }
 
 impl ScriptTransaction {
+    /// Whether one is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Where the transaction began that is open, if one is.
     pub(crate) fn began_at(&self) -> Option<Position> {
         self.began_at.filter(|_| self.open)

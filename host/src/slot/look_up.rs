@@ -22,7 +22,11 @@ impl Slot {
         piece: &Piece<'_>,
         trouble: Trouble,
     ) -> Result<Effects, Trouble> {
-        let Trouble::Refused(refusal) = trouble else { return Err(trouble) };
+        let Trouble::Refused(mut refusal) = trouble else { return Err(trouble) };
+        if refusal.problem.outcome_unknown && piece.commits_nothing(self.has_open_transaction()) {
+            // What was open is taken back with its connection.
+            refusal.problem.outcome_unknown = false;
+        }
         let resumed = self.ledger.as_ref().is_some_and(|ledger| ledger.resumed);
         let unknown = refusal.problem.outcome_unknown;
         // Another session may have applied the same: one of this run, that was given up, or one of

@@ -1,0 +1,162 @@
+//! Many plain statements are taken at once. Scripts of pieces that count for a lexer, in any order
+//! and for each dialect: they must come out as where each statement is looked at by itself, which
+//! a limit on characters asks for.
+
+use sql_batcher_core::{
+    Batch, BatchInfo, Dialect, Event, Execution, Host, Limits, Options, Outcome, Progress, Session,
+    Transactions, Verdict,
+};
+
+const DIALECTS: [Dialect; 6] = [
+    Dialect::Generic,
+    Dialect::Sqlite,
+    Dialect::PostgreSql,
+    Dialect::MySql,
+    Dialect::Trino,
+    Dialect::Snowflake,
+];
+
+/// Beginnings of statements, most of them plain.
+const BEGINNINGS: [&str; 10] = [
+    "INSERT INTO t VALUES (",
+    "INSERT INTO t (a, b) VALUES (",
+    "insert into \"x\" values (",
+    "REPLACE INTO `q` VALUES (",
+    "UPDATE t SET a = ",
+    "SELECT ",
+    "BEGIN",
+    "COMMIT",
+    "-- it's; a comment\nDELETE FROM t WHERE (",
+    "CREATE TABLE t (a",
+];
+
+/// What stands in them.
+const PIECES: [&str; 32] = [
+    "1",
+    ", ",
+    "(",
+    ")",
+    "-5",
+    "--",
+    "/",
+    "/* ; */",
+    "/*",
+    "'a'",
+    "'it''s; (ok'",
+    "'",
+    "''",
+    "\\",
+    "'b\\'c'",
+    "'\\\\'",
+    "E'x\\'y'",
+    "e'z'",
+    "\"i;d\"",
+    "\"",
+    "`a``b`",
+    "[a;b]",
+    "$$ ; $$",
+    "$1",
+    "#",
+    "ä😀",
+    "\n",
+    "\r\n",
+    "\t",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    ";",
+    "                                                              ",
+];
+
+/// Their ends.
+const ENDS: [&str; 6] = [");\n", ";", ";\n", "; ", " ;\r\n", ");\n\n"];
+
+/// Numbers that look random, the same in each run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn one_of<'a>(&mut self, texts: &[&'a str]) -> &'a str {
+        texts[self.below(texts.len())]
+    }
+}
+
+fn script(numbers: &mut Numbers) -> String {
+    let mut script = String::new();
+    // Of most scripts only the first pieces are used, which upset nothing.
+    let strange = [5, 12, PIECES.len()][numbers.below(3)];
+    for _ in 0..=numbers.below(60) {
+        script.push_str(numbers.one_of(&BEGINNINGS));
+        for _ in 0..numbers.below(6) {
+            script.push_str(numbers.one_of(&PIECES[..strange]));
+        }
+        script.push_str(numbers.one_of(&ENDS));
+    }
+    script
+}
+
+fn options(numbers: &mut Numbers) -> Options {
+    let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
+    options.transactions =
+        [Transactions::Batch, Transactions::Run, Transactions::None][numbers.below(3)];
+    if numbers.below(2) == 0 {
+        let max_batch_bytes = 100 + numbers.below(3000) as u64;
+        options.limits = Limits {
+            max_batch_bytes,
+            max_statement_bytes: max_batch_bytes + numbers.below(500) as u64,
+            max_statements: 1 + numbers.below(30) as u32,
+            ..Limits::default()
+        };
+        options.hook_room = numbers.below(50) as u64;
+    }
+    options
+}
+
+/// A database that applies whatever it is given.
+#[derive(Default)]
+struct Recorder(Vec<Batch>);
+
+impl Host for Recorder {
+    fn execute(&mut self, batch: Batch) -> Execution {
+        self.0.push(batch);
+        Execution::Finished(Outcome::applied(None))
+    }
+
+    fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
+        Ok(Verdict::Proceed)
+    }
+
+    fn post_batch(&mut self, _: u32, _: BatchInfo, _: &Outcome) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn emit(&mut self, _: Event) {}
+}
+
+fn run(options: Options, script: &str, piece_bytes: usize) -> (Vec<Batch>, Progress) {
+    let mut session = Session::open(options).expect("the options are in their ranges");
+    let mut host = Recorder::default();
+    for piece in script.as_bytes().chunks(piece_bytes) {
+        session.push(&mut host, piece.to_vec(), 0);
+    }
+    let progress = session.finish(&mut host, 0);
+    (host.0, progress)
+}
+
+#[test]
+fn many_statements_at_once_come_out_as_one_by_one() {
+    let mut numbers = Numbers(1);
+    for round in 0..3000 {
+        let script = script(&mut numbers);
+        let options = options(&mut numbers);
+        let piece_bytes = [script.len(), 1 + numbers.below(300)][numbers.below(2)];
+        let mut one_by_one = options.clone();
+        one_by_one.limits.max_batch_characters = Some(u64::MAX);
+        let expected = run(one_by_one, &script, script.len());
+        let dialect = options.dialect;
+        let found = run(options, &script, piece_bytes);
+        assert_eq!(found, expected, "{round}, {dialect:?}, in pieces of {piece_bytes}: {script:?}");
+    }
+}
