@@ -6,6 +6,7 @@
 pub mod mysql;
 pub mod postgres;
 pub mod scripted;
+pub mod snowflake;
 pub mod sqlite;
 
 mod adapter;
@@ -28,4 +29,5 @@ pub use mysql::MySql;
 pub use pool::PoolOptions;
 pub use postgres::Postgres;
 pub use scripted::Scripted;
+pub use snowflake::Snowflake;
 pub use sqlite::Sqlite;

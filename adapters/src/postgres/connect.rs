@@ -84,6 +84,7 @@ pub(super) async fn capabilities(
         multi_row_inserts: true,
         fast_path: false,
         transactions: true,
+        transactions_span_requests: true,
         transactional_ddl: true,
         savepoints: true,
         max_writers: None,

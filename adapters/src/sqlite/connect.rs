@@ -88,6 +88,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         multi_row_inserts: true,
         fast_path: false,
         transactions: true,
+        transactions_span_requests: true,
         transactional_ddl: true,
         savepoints: true,
         // A lock of the whole file (<https://www.sqlite.org/lockingv3.html>).
