@@ -15,17 +15,29 @@ pub(super) struct Body {
     pub(super) message: Option<String>,
     pub(super) statement_handle: Option<String>,
     /// One for each statement, where there are several.
-    pub(super) statement_handles: Vec<String>,
-    pub(super) result_set_meta_data: MetaData,
-    pub(super) data: Vec<Values>,
+    pub(super) statement_handles: Option<Vec<String>>,
+    result_set_meta_data: Option<MetaData>,
+    pub(super) data: Option<Vec<Values>>,
     pub(super) stats: Option<Stats>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(super) struct MetaData {
+struct MetaData {
+    partition_info: Option<Vec<serde_json::Value>>,
+}
+
+impl Body {
     /// The parts that the rows come in; the answer itself has the first.
-    pub(super) partition_info: Vec<serde_json::Value>,
+    pub(super) fn partitions(&self) -> usize {
+        let info = self.result_set_meta_data.as_ref();
+        info.and_then(|info| info.partition_info.as_ref()).map_or(0, Vec::len)
+    }
+
+    /// The values of the first rows.
+    pub(super) fn first(self) -> Option<String> {
+        self.data.into_iter().flatten().flatten().flatten().next()
+    }
 }
 
 /// What a change did.
@@ -57,8 +69,10 @@ mod tests {
 
     #[test]
     fn an_answer_may_lack_anything() {
-        let body: Body = serde_json::from_str("{}").unwrap();
-        assert!(body.code.is_none() && body.statement_handles.is_empty());
+        for text in ["{}", r#"{"data":null,"resultSetMetaData":{"partitionInfo":null}}"#] {
+            let body: Body = serde_json::from_str(text).unwrap();
+            assert!(body.code.is_none() && body.partitions() == 0 && body.first().is_none());
+        }
         let stats = r#"{"stats":{"numRowsInserted":2,"numRowsDeleted":1},"other":1}"#;
         let body: Body = serde_json::from_str(stats).unwrap();
         assert_eq!(body.stats.and_then(|stats| stats.rows()), Some(3));

@@ -299,9 +299,9 @@ impl Api {
 
     /// The rows of a result: those of the answer, and of its further parts.
     pub(super) async fn rows(&self, body: Body) -> Result<Vec<Values>, Problem> {
+        let parts = body.partitions();
         let handle = body.statement_handle.unwrap_or_default();
-        let parts = body.result_set_meta_data.partition_info.len();
-        let mut rows = body.data;
+        let mut rows = body.data.unwrap_or_default();
         for part in 1..parts {
             let request =
                 self.request(Method::GET, &format!("/{handle}?partition={part}"), None)?;

@@ -146,7 +146,7 @@ pub(super) async fn capabilities(
         api.run(&submission, &Current::default()).await
     };
     let version = match tokio::time::timeout(limit, asked).await {
-        Ok(Ok(Ended::Done(body))) => body.data.into_iter().flatten().flatten().next(),
+        Ok(Ok(Ended::Done(body))) => body.first(),
         Ok(Ok(Ended::Refused(body))) => {
             let problem = problem::of_connecting(body);
             return Err(unavailable(&api.target, problem));
@@ -258,7 +258,8 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_url_is_said_without_its_secret() {
         for (url, expected) in [
-            ("snowflake://u:s3cret@/db", "names no account"),
+            ("snowflake://u:s3cret@/db", "empty host"),
+            ("snowflake:///db", "names no account"),
             ("snowflake://u@acct/db", "no private key and no token"),
             ("snowflake://u:s3cret@acct/db?authenticator=password", "unknown authenticator"),
             ("snowflake://u:s3cret@acct/db?wharehouse=w", "unknown option"),

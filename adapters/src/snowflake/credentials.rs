@@ -206,6 +206,33 @@ fn refused(message: String) -> AdapterError {
 mod tests {
     use super::*;
 
+    const KEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/cases/snowflake/key.p8");
+
+    #[test]
+    fn a_token_is_renewed_before_it_expires() {
+        let pair = KeyPair::read(Path::new(KEY), None, "acct", "me").unwrap();
+        let pair = Credentials::KeyPair(Box::new(pair));
+        let at = |seconds| {
+            let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
+            pair.token(now).unwrap().text
+        };
+        let first = at(0);
+        assert_eq!(at(54 * 60 - 1), first);
+        let second = at(54 * 60);
+        assert_ne!(second, first);
+        assert_eq!(at(55 * 60), second);
+        assert_ne!(at(0), second, "a clock that was set back makes another one");
+        assert!(pair.renew());
+        assert_eq!(at(0), first, "the same second gives the same token");
+    }
+
+    #[test]
+    fn the_fingerprint_is_what_openssl_computes() {
+        let pair = KeyPair::read(Path::new(KEY), None, "acct", "me").unwrap();
+        let computed = std::fs::read_to_string(KEY.replace("key.p8", "fingerprint.txt")).unwrap();
+        assert_eq!(pair.issuer, format!("ACCT.ME.{}", computed.trim()));
+    }
+
     #[test]
     fn the_account_of_a_token_has_no_region() {
         for (account, claimed) in [

@@ -167,7 +167,7 @@ impl Connection for Session {
         let end = [u32::try_from(sql.len()).unwrap_or(u32::MAX)];
         let text = Text::of(Body::new(sql.as_bytes(), &end)?, &self.settings, false)?;
         let mut answered = self.send(&text).await.map_err(Problem::known)?;
-        if let Some(last) = answered.statement_handles.pop() {
+        if let Some(last) = answered.statement_handles.as_mut().and_then(Vec::pop) {
             answered = match self.api.result(&last).await.map_err(Problem::known)? {
                 Ended::Done(body) => body,
                 Ended::Refused(body) => return Err(of_statement(body, &text)),

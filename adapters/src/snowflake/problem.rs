@@ -85,7 +85,10 @@ pub(super) fn of_statement(body: Body, text: &Text) -> Problem {
 pub(super) fn of_status(answer: &Answer) -> Problem {
     let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
     let status = answer.status.as_u16();
-    let said = body.message.unwrap_or_else(|| answer.words());
+    // A page is for browsers, and of whatever stands in front of the service.
+    let is_page = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
+    let words = || if is_page { String::new() } else { answer.words() };
+    let said = body.message.unwrap_or_else(words);
     let by_code = body
         .code
         .as_deref()

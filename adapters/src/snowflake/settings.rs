@@ -6,9 +6,6 @@ use crate::{Fault, Problem, body::Body};
 /// The most bytes of settings that are said again: they are taken off the limit of a request.
 pub(super) const MAX_SETTINGS_BYTES: usize = 16 * 1024;
 
-/// Words at the beginning of a statement among which `TEMPORARY` stands.
-const HEAD_WORDS: usize = 6;
-
 /// The statements that make a session what the script wants, each with its separator.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
@@ -87,11 +84,18 @@ pub(super) fn leaves(statement: &[u8]) -> Leaves {
         }
         "SET" => Leaves::Setting,
         "ALTER" if words.next().as_deref() == Some("SESSION") => Leaves::Setting,
-        "CREATE" if words.take(HEAD_WORDS).any(|word| is_temporary(&word)) => {
+        "CREATE"
+            if words.take_while(|word| is_before_kind(word)).any(|word| is_temporary(&word)) =>
+        {
             Leaves::Lost("what is temporary")
         }
         _ => Leaves::Nothing,
     }
+}
+
+/// Whether a word may stand between `CREATE` and what is created.
+fn is_before_kind(word: &str) -> bool {
+    is_temporary(word) || matches!(word, "OR" | "REPLACE" | "LOCAL" | "GLOBAL" | "SECURE")
 }
 
 fn is_temporary(word: &str) -> bool {

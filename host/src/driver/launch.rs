@@ -34,6 +34,7 @@ impl Run {
         if settings.ledger.as_ref().is_some_and(|options| options.resume) && !resumed {
             tally.notes.push("there was no run to resume: this is a new one".to_owned());
         }
+        tally.notes.extend(ledger.note().map(str::to_owned));
         tally.run = Some(ledger.run);
         drop(tally);
         self.spans = Some(Spans::new(self.spans_run()));
