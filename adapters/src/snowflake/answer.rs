@@ -16,14 +16,14 @@ pub(super) struct Body {
     pub(super) statement_handle: Option<String>,
     /// One for each statement, where there are several.
     pub(super) statement_handles: Option<Vec<String>>,
-    result_set_meta_data: Option<MetaData>,
+    pub(super) result_set_meta_data: Option<MetaData>,
     pub(super) data: Option<Vec<Values>>,
     pub(super) stats: Option<Stats>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct MetaData {
+pub(super) struct MetaData {
     partition_info: Option<Vec<serde_json::Value>>,
 }
 

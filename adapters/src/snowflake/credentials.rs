@@ -212,7 +212,7 @@ mod tests {
     fn a_token_is_renewed_before_it_expires() {
         let pair = KeyPair::read(Path::new(KEY), None, "acct", "me").unwrap();
         let pair = Credentials::KeyPair(Box::new(pair));
-        let at = |seconds| {
+        let at = |seconds: u64| {
             let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000 + seconds);
             pair.token(now).unwrap().text
         };
