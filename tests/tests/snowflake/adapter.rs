@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use sql_batcher::{RetryOptions, adapters::PoolOptions, connect};
-use sql_batcher_adapters::{Fault, Scope};
+use sql_batcher_adapters::{Adapter, Fault, PoolOptions, Scope, connect};
 use sql_batcher_tests::{
     conformance::{bare, conformance, run, session},
     snowflake::{Double, Setup, Step},
@@ -11,10 +10,13 @@ use sql_batcher_tests::{
 
 use crate::SNOWFLAKE;
 
+async fn adapter(double: &Double) -> Box<dyn Adapter> {
+    connect(&double.url(), &PoolOptions::default()).await.unwrap()
+}
+
 async fn conforms(setup: Setup) {
     let double = Double::start(setup).await;
-    let adapter = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let adapter = adapter.unwrap();
+    let adapter = adapter(&double).await;
     assert_eq!(adapter.capabilities().server, "Snowflake 9.30.1");
     conformance(&*adapter, &SNOWFLAKE).await;
     adapter.close().await;
@@ -35,8 +37,7 @@ async fn it_conforms_where_everything_is_asked_about() {
 #[tokio::test]
 async fn what_the_script_sets_is_said_again_in_each_request() {
     let double = Double::start(Setup::default()).await;
-    let adapter = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let adapter = adapter.unwrap();
+    let adapter = adapter(&double).await;
     let mut session = session(&*adapter).await;
     bare(&mut *session, &["USE SCHEMA other;\n", "SET ANSWER = 42;\n"]).await.unwrap();
     let rows = session.fetch("SELECT CURRENT_SCHEMA(), $ANSWER").await.unwrap();
@@ -55,8 +56,7 @@ async fn what_the_script_sets_is_said_again_in_each_request() {
 #[tokio::test]
 async fn what_would_be_lost_is_refused_before_it_is_sent() {
     let double = Double::start(Setup::default()).await;
-    let adapter = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let adapter = adapter.unwrap();
+    let adapter = adapter(&double).await;
     let mut session = session(&*adapter).await;
     let before = double.seen().len();
     for statement in ["CREATE TEMPORARY TABLE t (a INT);\n", "SET a = (SELECT max(id) FROM t);\n"] {
@@ -71,8 +71,7 @@ async fn what_would_be_lost_is_refused_before_it_is_sent() {
 #[tokio::test]
 async fn rows_in_many_partitions_are_all_fetched() {
     let double = Double::start(Setup::default()).await;
-    let adapter = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let adapter = adapter.unwrap();
+    let adapter = adapter(&double).await;
     let mut session = session(&*adapter).await;
     let numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 250) \
                    SELECT i FROM n";
@@ -91,8 +90,7 @@ async fn rows_in_many_partitions_are_all_fetched() {
 #[tokio::test]
 async fn a_retry_is_the_same_request_and_a_batch_is_another() {
     let double = Double::start(Setup::default()).await;
-    let adapter = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let adapter = adapter.unwrap();
+    let adapter = adapter(&double).await;
     let mut session = session(&*adapter).await;
     bare(&mut *session, &["CREATE TABLE t (id INTEGER);\n"]).await.unwrap();
     double.arm(Step::Submit, sql_batcher_tests::snowflake::Fault::CutBehind, 1);

@@ -1,7 +1,6 @@
 //! Tokens and keys.
 
-use sql_batcher::{RetryOptions, adapters::PoolOptions, connect};
-use sql_batcher_adapters::{Adapter, AdapterError, Fault};
+use sql_batcher_adapters::{Adapter, AdapterError, Fault, PoolOptions};
 use sql_batcher_tests::{
     conformance::{bare, session},
     snowflake::{self, ACCOUNT, DATABASE, Double, SCHEMA, Setup, Step, TOKEN, USER, key_file},
@@ -84,8 +83,8 @@ async fn a_token_that_is_refused_is_an_error_without_the_token() {
 #[tokio::test]
 async fn a_signed_token_that_has_expired_is_made_anew() {
     let double = Double::start(Setup { wants_key: true, ..Setup::default() }).await;
-    let database = connect(&double.url(), &PoolOptions::default(), &RetryOptions::none()).await;
-    let mut session = session(&*database.unwrap()).await;
+    let database = adapter(&double.url()).await.unwrap();
+    let mut session = session(&*database).await;
     // The next token is of another second.
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     double.arm(Step::Submit, snowflake::Fault::Expired, 1);

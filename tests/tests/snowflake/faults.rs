@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sql_batcher::{ErrorKind, LedgerOptions};
+use sql_batcher::{ErrorKind, LedgerOptions, RetryOptions};
 use sql_batcher_tests::{
     proxy::{self, Direction, Proxy},
     snowflake::{Double, Fault, Setup, Step},
@@ -97,7 +97,7 @@ async fn a_service_that_stays_silent_leaves_the_outcome_unknown() {
 async fn a_service_that_takes_nothing_is_known_not_to_have_applied_it() {
     let double = Double::start(Setup::default()).await;
     let builder = builder(&double.url(), Duration::from_secs(1)).await;
-    let builder = builder.retries(sql_batcher::RetryOptions::none());
+    let builder = builder.retries(RetryOptions::none());
     let mut batcher = builder.build().await.unwrap();
     double.arm(Step::Submit, Fault::Status(429, Some(0)), 100_000);
     batcher.push_str(TABLE).await.ok();
@@ -111,7 +111,7 @@ async fn a_service_that_takes_nothing_is_known_not_to_have_applied_it() {
 async fn a_time_limit_takes_back_what_runs() {
     let double = Double::start(Setup::default()).await;
     let builder = builder(&double.url(), PATIENCE).await;
-    let builder = builder.attempt_timeout(Duration::from_secs(1));
+    let builder = builder.attempt_timeout(Duration::from_secs(1)).retries(RetryOptions::none());
     let script = format!("{TABLE}BEGIN;\n{}CALL SYSTEM$WAIT(60);\nCOMMIT;\n", rows(2));
     let error = run(builder, &script).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
