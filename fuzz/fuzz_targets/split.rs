@@ -39,7 +39,13 @@ fn check(header: &[u8; HEADER], script: &[u8]) {
 }
 
 fn options(header: &[u8; HEADER]) -> Options {
-    let dialects = [Dialect::Generic, Dialect::Sqlite, Dialect::PostgreSql, Dialect::MySql];
+    let dialects = [
+        Dialect::Generic,
+        Dialect::Sqlite,
+        Dialect::PostgreSql,
+        Dialect::MySql,
+        Dialect::Snowflake,
+    ];
     let transactions = [Transactions::Batch, Transactions::Run, Transactions::None];
     let [kind, flags, batch_bytes, statement_bytes, statements, rows, ..] = *header;
     let max_batch_bytes = 1 + (u64::from(batch_bytes) << (flags & 7));
@@ -52,8 +58,8 @@ fn options(header: &[u8; HEADER]) -> Options {
             ..Limits::default()
         },
         oversized: if flags & 8 == 0 { Oversized::Refuse } else { Oversized::SendAlone(1 << 20) },
-        transactions: transactions[usize::from(kind / 4) % transactions.len()],
-        ..Options::new(dialects[usize::from(kind % 4)])
+        transactions: transactions[usize::from(kind / 5) % transactions.len()],
+        ..Options::new(dialects[usize::from(kind % 5)])
     }
 }
 
