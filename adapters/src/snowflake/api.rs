@@ -5,13 +5,7 @@
 //! (<https://docs.snowflake.com/en/developer-guide/sql-api/submitting-requests>), so what became of
 //! it is unknown only where the service stays silent for longer than is waited for.
 
-use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use reqwest::{Method, Request, header};
@@ -27,6 +21,7 @@ use crate::{
 use super::{
     answer::{Body, Partition, Values},
     credentials::Credentials,
+    flight::{Current, Flight, Submission},
     problem::of_status,
 };
 
@@ -63,13 +58,6 @@ pub(super) struct Api {
     pub(super) target: Target,
     /// How long a request is sent again and asked about.
     pub(super) patience: Duration,
-}
-
-/// A request as it is sent, as often as need be.
-#[derive(Clone, Debug)]
-pub(super) struct Submission {
-    id: String,
-    body: Bytes,
 }
 
 #[derive(Serialize)]
@@ -115,55 +103,6 @@ enum Read {
     /// The token is of no use.
     Unauthorized(Box<Problem>),
     Other(Box<Problem>),
-}
-
-/// The request that is under way in a session, for whoever cancels it from outside.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Current {
-    flight: Arc<Mutex<Option<Flight>>>,
-    is_ended: Arc<AtomicBool>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Flight {
-    submission: Submission,
-    handle: Option<String>,
-}
-
-impl Current {
-    fn lock(&self) -> MutexGuard<'_, Option<Flight>> {
-        self.flight.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn begin(&self, submission: Submission) {
-        *self.lock() = Some(Flight { submission, handle: None });
-    }
-
-    pub(super) fn end(&self) {
-        *self.lock() = None;
-    }
-
-    pub(super) fn flight(&self) -> Option<Flight> {
-        self.lock().clone()
-    }
-
-    /// Notes the handle of a request, unless another one is under way by now.
-    fn note(&self, submission: &Submission, handle: &str) {
-        if let Some(flight) = &mut *self.lock()
-            && flight.submission.id == submission.id
-        {
-            flight.handle = Some(handle.to_owned());
-        }
-    }
-
-    /// The session takes no further request.
-    pub(super) fn end_session(&self) {
-        self.is_ended.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_ended(&self) -> bool {
-        self.is_ended.load(Ordering::Relaxed)
-    }
 }
 
 impl Api {

@@ -12,8 +12,9 @@ use crate::{
 };
 
 use super::{
-    api::{Api, Context, Current, Ended},
+    api::{Api, Context, Ended},
     credentials::{Credentials, Given, KeyPair},
+    flight::Current,
     problem, settings, texts,
 };
 

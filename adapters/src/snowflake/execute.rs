@@ -9,8 +9,9 @@ use crate::{Cancel, Connection, Effects, Fault, Problem, Request, Scope, body::B
 
 use super::{
     answer::Body as Answered,
-    api::{Api, Current, Ended},
+    api::{Api, Ended},
     connect::Stop,
+    flight::Current,
     problem::of_statement,
     settings::Settings,
     texts::{Text, check_transaction, kept},

@@ -14,6 +14,7 @@ mod api;
 mod connect;
 mod credentials;
 mod execute;
+mod flight;
 mod problem;
 mod settings;
 mod texts;
