@@ -50,6 +50,10 @@ pub struct Capabilities {
     pub fast_path: bool,
     /// Whether a batch of several statements can be applied whole or not at all.
     pub transactions: bool,
+    /// Whether a transaction can go on from one request to the next: that of a script, and that of
+    /// [`Connection::begin`]. Where it cannot, a request with [`Scope::Scripted`] has to hold whole
+    /// transactions, and is refused otherwise, before anything of it is sent.
+    pub transactions_span_requests: bool,
     /// Whether definitions (`CREATE TABLE`) take part in transactions.
     pub transactional_ddl: bool,
     /// Whether transactions have savepoints.

@@ -5,15 +5,16 @@ use std::{fmt, io};
 use url::Url;
 
 use crate::{
-    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Sqlite, failure::Said,
+    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Snowflake, Sqlite, failure::Said,
     pool::Unavailable,
 };
 
 /// Schemes, for people.
-const SUPPORTED: &str = "sqlite, postgres, postgresql, mysql, mariadb";
+const SUPPORTED: &str = "sqlite, postgres, postgresql, mysql, mariadb, snowflake";
 
 /// Connects to the database that a URL names: `sqlite://file.db`, `sqlite::memory:`,
-/// `postgres://user@host/database`, `mysql://user@host/database`; `postgresql:` and `mariadb:`
+/// `postgres://user@host/database`, `mysql://user@host/database`,
+/// `snowflake://user@account/database/schema`; `postgresql:` and `mariadb:`
 /// are the same as the shorter ones.
 ///
 /// # Errors
@@ -25,6 +26,7 @@ pub async fn connect(url: &str, pool: &PoolOptions) -> Result<Box<dyn Adapter>, 
         "sqlite" => Ok(Box::new(Sqlite::connect_with(url, pool).await?)),
         "postgres" | "postgresql" => Ok(Box::new(Postgres::connect_with(url, pool).await?)),
         "mysql" | "mariadb" => Ok(Box::new(MySql::connect_with(url, pool).await?)),
+        "snowflake" => Ok(Box::new(Snowflake::connect_with(url, pool).await?)),
         other => Err(unsupported(other)),
     }
 }
@@ -136,7 +138,8 @@ impl Target {
         }
     }
 
-    fn refused(&self, fault: Fault, said: &str) -> String {
+    /// Why the server has refused, in the words of messages.
+    pub(crate) fn refused(&self, fault: Fault, said: &str) -> String {
         match (fault, &self.database) {
             (Fault::Authentication, _) => format!("{self} refused user {:?}: {said}", self.user),
             (Fault::Options, Some(database)) => {
@@ -195,7 +198,7 @@ mod tests {
         assert_eq!(
             error.message,
             "no adapter for the url scheme \"oracle\"; \
-             supported are sqlite, postgres, postgresql, mysql, mariadb"
+             supported are sqlite, postgres, postgresql, mysql, mariadb, snowflake"
         );
         for url in ["", "app.db", "/tmp/app.db", "://x", "a b:c"] {
             assert!(refused(url).await.message.contains("has no scheme"), "{url}");

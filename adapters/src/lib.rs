@@ -6,6 +6,7 @@
 pub mod mysql;
 pub mod postgres;
 pub mod scripted;
+pub mod snowflake;
 pub mod sqlite;
 
 mod adapter;
@@ -13,6 +14,7 @@ mod answers;
 mod body;
 mod connect;
 mod failure;
+mod http;
 mod insert;
 mod literals;
 mod pool;
@@ -29,4 +31,5 @@ pub use mysql::MySql;
 pub use pool::PoolOptions;
 pub use postgres::Postgres;
 pub use scripted::Scripted;
+pub use snowflake::Snowflake;
 pub use sqlite::Sqlite;

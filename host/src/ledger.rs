@@ -214,6 +214,11 @@ impl Ledger {
         Ok((ledger, History::default()))
     }
 
+    /// What a user should know of it in this database.
+    pub(crate) fn note(&self) -> Option<&'static str> {
+        text::note(self.dialect)
+    }
+
     /// The statement that writes a row, with its separator and no line feed.
     pub(crate) fn insert(&self, row: &Row) -> String {
         text::insert(&self.table, &self.run, row)

@@ -21,7 +21,7 @@ use crate::{
     narrow::{Narrowed, narrow},
     progress::{Cause, Interruption, Outcome},
     retry::{Attempts, RetryCounts},
-    send::{Piece, Rows},
+    send::{Piece, Rows, can_be_apart},
     session_memory::is_whole_transaction,
     slot::Slot,
     trouble::{End, Failed, Trouble},
@@ -135,8 +135,8 @@ impl Work<'_> {
                     Err(failed) => (range, failed),
                 },
             };
-            let (range, failed) = failed;
-            if let Some(task) = self.take_apart(&range, &failed).await {
+            let (range, mut failed) = failed;
+            if let Some(task) = self.take_apart(&range, &mut failed).await {
                 tasks.push(task);
                 continue;
             }
@@ -173,9 +173,14 @@ impl Work<'_> {
 
     /// Where statements that are one to the database were refused, they are sent apart: so it says
     /// which it means, or takes them.
-    async fn take_apart(&mut self, range: &Range<usize>, failed: &Failed) -> Option<Task> {
-        let Trouble::Refused(refusal) = &*failed.trouble else { return None };
+    async fn take_apart(&mut self, range: &Range<usize>, failed: &mut Failed) -> Option<Task> {
+        let Trouble::Refused(refusal) = &mut *failed.trouble else { return None };
         let apart = refusal.joined.clone()?;
+        if !can_be_apart(&self.flight.batch, range, &self.slot.bounds) {
+            // Which of them it is must be found otherwise.
+            refusal.problem.statement = None;
+            return None;
+        }
         let problem = &refusal.problem;
         let refuses = matches!(problem.fault, Fault::Statement | Fault::Unsupported);
         if failed.end != End::Final || !refuses || problem.outcome_unknown || refusal.by_ledger {

@@ -10,7 +10,7 @@ use std::ops::Range;
 use sql_batcher_adapters::{Connection, CopyPart, Effects, Fault, Problem, Request, Scope};
 
 pub(crate) use self::{
-    joined::{Bounds, Recovery},
+    joined::{Bounds, Recovery, can_be_apart},
     way::Rows,
 };
 use self::{

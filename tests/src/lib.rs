@@ -11,4 +11,5 @@ pub mod proxy;
 pub mod recorder;
 pub mod scripts;
 pub mod servers;
+pub mod snowflake;
 pub mod split;

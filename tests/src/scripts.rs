@@ -50,7 +50,14 @@ fn own(dialect: Dialect) -> &'static [&'static str] {
             "SET autocommit = 1;\n",
         ],
         Dialect::Trino => &["SELECT \";\", ';' -- ;\n;\n"],
-        Dialect::Snowflake => &["SELECT '\\';', $$;$$;\n"],
+        Dialect::Snowflake => &[
+            "SELECT '\\';', $$;$$;\n",
+            "SELECT 1 // ;\n;\n",
+            "BEGIN SELECT 1; CASE (1) WHEN 1 THEN SELECT 2; END CASE; END;\n",
+            "DECLARE x INT; BEGIN SELECT 1; END;\n",
+            "BEGIN TRANSACTION;\n",
+            "SET a = 1;\n",
+        ],
     }
 }
 

@@ -262,6 +262,7 @@ fn ends_transaction(options: &Options, run: &Run, index: usize) -> bool {
         Some(Begin) => batch.ends_transaction,
         Some(Savepoint) => body.ends_with("RELEASE S;") && sqlite_depth(run, index) == 0,
         Some(Set) => body.contains("AUTOCOMMIT = 1"),
+        Some(Create | Alter | Drop | Grant) if options.dialect == Dialect::Snowflake => true,
         Some(Create | Alter | Drop | Truncate | Grant | Lock | Maintain) => {
             options.dialect == Dialect::MySql && !body.contains("VACUUM")
         }

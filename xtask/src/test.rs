@@ -46,6 +46,9 @@ pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitC
     announce("cargo test");
     let status = process::status(&mut cargo)?;
 
+    for left_out in servers.iter().flat_map(Servers::left_out) {
+        println!("\nNOT TESTED, as it could not be had: {left_out}");
+    }
     let skipped = skipped.names();
     if servers.is_none() {
         print_untested(&skipped);
@@ -88,6 +91,7 @@ fn chooses_packages(arguments: &[String]) -> bool {
 fn print_untested(skipped: &BTreeSet<String>) {
     println!("\nnot tested, because of --skip-servers:");
     println!("  PostgreSQL: anything on a real server, or against psql and pg_dump");
+    println!("  Snowflake: the emulator snowduck (the double of its SQL API is tested)");
     println!("  MariaDB, MySQL: anything on a real server, or against mariadb and mariadb-dump");
     if !skipped.is_empty() {
         println!("skipped tests: {}\n{}", skipped.len(), list(skipped));

@@ -102,6 +102,7 @@ pub(super) async fn capabilities(
         merges_ignoring: !constrains_values(connection).await?,
         fast_path: false,
         transactions: true,
+        transactions_span_requests: true,
         transactional_ddl: false,
         savepoints: true,
         max_writers: None,

@@ -87,6 +87,7 @@ pub(super) async fn capabilities(
         merges_ignoring: true,
         fast_path: is_known_server(version, &full),
         transactions: true,
+        transactions_span_requests: true,
         transactional_ddl: true,
         savepoints: true,
         max_writers: None,

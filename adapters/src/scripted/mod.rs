@@ -133,6 +133,7 @@ impl Scripted {
                 merges_ignoring: true,
                 fast_path: false,
                 transactions: true,
+                transactions_span_requests: true,
                 transactional_ddl: true,
                 savepoints: true,
                 max_writers: None,

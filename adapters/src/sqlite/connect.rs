@@ -89,6 +89,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         merges_ignoring: true,
         fast_path: Database::has_fast_path(),
         transactions: true,
+        transactions_span_requests: true,
         transactional_ddl: true,
         savepoints: true,
         // A lock of the whole file (<https://www.sqlite.org/lockingv3.html>).

@@ -381,7 +381,7 @@ impl Session {
         }
         // Nothing parts the last statement from anything.
         let characters = self.filling.characters() + self.characters_of(piece, found);
-        if limits.max_batch_characters.is_some_and(|most| characters > most + 1) {
+        if limits.max_batch_characters.is_some_and(|most| characters > most.saturating_add(1)) {
             return Some(SealReason::Bytes);
         }
         let joins = found.is_some_and(|found| found.joins);

@@ -53,6 +53,7 @@ mod position;
 mod replace;
 mod run;
 mod scan;
+mod scripting;
 mod sequence;
 mod session;
 mod settings;

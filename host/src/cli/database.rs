@@ -11,9 +11,10 @@ const DEFAULT_URL: &str = "sqlite://sql-batcher.db";
 
 /// Where a password is looked for if the URL has none, and for which schemes.
 const PASSWORDS: &[(&str, &[&str])] = &[
-    ("SQL_BATCHER_PASSWORD", &["postgres", "postgresql", "mysql", "mariadb"]),
+    ("SQL_BATCHER_PASSWORD", &["postgres", "postgresql", "mysql", "mariadb", "snowflake"]),
     ("PGPASSWORD", &["postgres", "postgresql"]),
     ("MYSQL_PWD", &["mysql", "mariadb"]),
+    ("SNOWFLAKE_PASSWORD", &["snowflake"]),
 ];
 
 /// What a run is connected to. Has no `Debug`: the URL may hold a password.
@@ -74,9 +75,10 @@ impl Database {
             "sqlite" => Ok(Dialect::Sqlite),
             "postgres" | "postgresql" => Ok(Dialect::PostgreSql),
             "mysql" | "mariadb" => Ok(Dialect::MySql),
+            "snowflake" => Ok(Dialect::Snowflake),
             _ => Err(Usage(
-                "the database url does not start with sqlite:, postgres:, postgresql:, mysql: or \
-                 mariadb:"
+                "the database url does not start with sqlite:, postgres:, postgresql:, mysql:, \
+                 mariadb: or snowflake:"
                     .into(),
             )),
         }
@@ -146,6 +148,7 @@ mod tests {
             ("postgres://u@h/d?password=own", "postgres://u@h/d?password=own"),
             ("postgres:///d?host=/run", "postgres:///d?host=%2Frun&password=p%40ss%2Fword"),
             ("sqlite://a.db", "sqlite://a.db"),
+            ("snowflake://u@org-a/D/S?role=r", "snowflake://u:p%40ss%2Fword@org-a/D/S?role=r"),
         ] {
             let chosen = chosen(url, variable);
             assert_eq!(chosen.replace("host=/run", "host=%2Frun"), expected);
@@ -156,6 +159,7 @@ mod tests {
     fn the_variables_of_other_clients_are_for_their_own_databases() {
         assert!(chosen("postgres://u@h/d", "PGPASSWORD").contains("p%40ss"));
         assert!(chosen("mariadb://u@h/d", "MYSQL_PWD").contains("p%40ss"));
+        assert!(chosen("snowflake://u@a/d", "SNOWFLAKE_PASSWORD").contains("p%40ss"));
         assert_eq!(chosen("postgres://u@h/d", "MYSQL_PWD"), "postgres://u@h/d");
         assert_eq!(chosen("mysql://u@h/d", "PGPASSWORD"), "mysql://u@h/d");
     }

@@ -41,6 +41,7 @@ impl Run {
                  to go on with that, name it"
             ));
         }
+        tally.notes.extend(ledger.note().map(str::to_owned));
         tally.run = Some(ledger.run);
         drop(tally);
         self.spans = Some(Spans::new(self.spans_run()));

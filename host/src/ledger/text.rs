@@ -39,8 +39,18 @@ pub(super) fn current_schema(dialect: Dialect) -> Option<&'static str> {
     match dialect {
         Dialect::PostgreSql => Some("SELECT pg_catalog.current_schema()"),
         Dialect::MySql => Some("SELECT CAST(DATABASE() AS CHAR)"),
+        // With its database, as a script may change that: the quotes part the two names.
+        Dialect::Snowflake => Some(r#"SELECT CURRENT_DATABASE() || '"."' || CURRENT_SCHEMA()"#),
         _ => None,
     }
+}
+
+/// What a user should know of the ledger in a database: where its key is not enforced, nothing
+/// keeps two sessions from applying the same.
+pub(super) fn note(dialect: Dialect) -> Option<&'static str> {
+    let note = "Snowflake enforces no keys: a run is exactly once as long as no two processes \
+                resume it at once";
+    (dialect == Dialect::Snowflake).then_some(note)
 }
 
 /// What fails where there is no table.
@@ -68,6 +78,9 @@ pub(super) fn create(table: &str, dialect: Dialect) -> String {
             "TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",
             " WITHOUT ROWID",
         ),
+        Dialect::Snowflake => {
+            ("varchar(64)", "varchar(400)", "timestamp_ltz NOT NULL DEFAULT CURRENT_TIMESTAMP", "")
+        }
         _ => ("varchar(64)", "varchar(400)", "timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP", ""),
     };
     format!(

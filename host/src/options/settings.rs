@@ -75,15 +75,15 @@ impl Options {
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
         settings.max_in_flight = settings.max_in_flight.min(writers);
+        if settings.transactions == Transactions::Run && !database.transactions_span_requests {
+            let message = format!("{} has no transactions that span a run", database.server);
+            return Err(Error::new(ErrorKind::InvalidOptions, message));
+        }
         if database.transactions {
             return Ok(settings);
         }
         if settings.ledger.is_some() {
             let message = format!("{} has no transactions for a ledger", database.server);
-            return Err(Error::new(ErrorKind::InvalidOptions, message));
-        }
-        if settings.transactions == Transactions::Run {
-            let message = format!("{} has no transactions to run in", database.server);
             return Err(Error::new(ErrorKind::InvalidOptions, message));
         }
         settings.transactions = Transactions::None;

@@ -25,6 +25,8 @@ pub(crate) struct Bounds {
     /// Bytes; no more characters than that, either.
     pub(crate) max_bytes: u64,
     pub(crate) max_commands: usize,
+    /// Whether a transaction can go on in a further request.
+    pub(crate) transactions_span_requests: bool,
     /// Whether the database has savepoints.
     pub(crate) savepoints: bool,
     /// Whether definitions take part in transactions.
@@ -39,11 +41,20 @@ impl Bounds {
         Self {
             max_bytes: settings.max_bytes.min(settings.max_characters.unwrap_or(u64::MAX)),
             max_commands: commands,
+            transactions_span_requests: database.transactions_span_requests,
             savepoints: database.savepoints,
             transactional_ddl: database.transactional_ddl,
             fast_path: settings.merging.is_some_and(|merging| merging.locates_rows),
         }
     }
+}
+
+/// Whether statements of a batch can be sent with some of them apart.
+pub(crate) fn can_be_apart(batch: &Batch, range: &Range<usize>, bounds: &Bounds) -> bool {
+    let bytes: usize = range.clone().filter_map(|index| batch.range(index)).map(|r| r.len()).sum();
+    batch.scope != Scope::Atomic
+        || bounds.transactions_span_requests
+        || bytes as u64 <= bounds.max_bytes && range.len() <= bounds.max_commands
 }
 
 /// How joined statements can be taken apart again.
@@ -137,6 +148,10 @@ impl Piece<'_> {
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
         let own = self.batch.scope == Scope::Atomic;
+        if own && !self.bounds.transactions_span_requests {
+            // The caller has made sure that it fits into one.
+            return self.laid_out(connection, row).await;
+        }
         if own {
             connection.begin().await?;
         }
@@ -159,6 +174,24 @@ impl Piece<'_> {
                 Err(refusal)
             }
         }
+    }
+
+    /// All of it in one request.
+    async fn laid_out(
+        &self,
+        connection: &mut dyn Connection,
+        row: Option<(&str, usize)>,
+    ) -> Result<Effects, Refusal> {
+        let layout = Layout { row, apart: self.apart.clone(), locates_rows: false };
+        let text = Text::of(self.batch, self.range.clone(), &layout);
+        let executed = connection.execute(text.request(self.batch.scope)).await;
+        let own = u64::from(row.is_some());
+        executed
+            .map(|Effects { rows, .. }| Effects {
+                rows: rows.map(|rows| rows.saturating_sub(own)),
+                ..Effects::default()
+            })
+            .map_err(|problem| text.explain(self.batch, problem))
     }
 
     async fn in_requests(

@@ -78,6 +78,30 @@ pub(super) async fn lets_sessions_write_at_once(adapter: &dyn Adapter, sql: &Sql
     second.close().await;
 }
 
+pub(super) async fn refuses_a_transaction_that_would_span_requests(
+    adapter: &dyn Adapter,
+    sql: &Sql,
+) {
+    let mut session = with_table(adapter, sql).await;
+    let row = insert(1);
+    for part in [&[sql.begin, &row][..], &[&row], &[&row, "COMMIT;\n"]] {
+        let refused = run(&mut *session, Scope::Scripted, part).await.expect_err("it is a part");
+        assert_eq!((refused.fault, refused.kept), (Fault::Unsupported, 0), "{refused:?}");
+        assert!(!refused.outcome_unknown && !refused.transient, "{refused:?}");
+    }
+    session.begin().await.expect_err("none spans requests");
+    has_rows(&mut *session, sql, 0).await;
+    let whole = [sql.begin, &insert(1), &insert(2), "COMMIT;\n"];
+    run(&mut *session, Scope::Scripted, &whole).await.expect("it is whole");
+    let whole = [sql.begin, &insert(3), "ROLLBACK;\n"];
+    run(&mut *session, Scope::Scripted, &whole).await.expect("it is whole");
+    let bad = [sql.begin, &insert(4), &insert(4), "COMMIT;\n"];
+    let problem = run(&mut *session, Scope::Scripted, &bad).await.expect_err("a key comes twice");
+    assert_eq!((problem.statement, problem.kept), (Some(2), 0), "{problem:?}");
+    has_rows(&mut *session, sql, 2).await;
+    session.close().await;
+}
+
 pub(super) async fn terminates_what_is_open(adapter: &dyn Adapter, sql: &Sql) {
     let mut ended = with_table(adapter, sql).await;
     let terminate = ended.cancel_handle().expect("it can be terminated");

@@ -12,6 +12,7 @@ mod postgres;
 mod programs;
 mod prometheus;
 mod server;
+mod snowduck;
 
 use std::env;
 use std::ffi::OsString;
@@ -100,6 +101,7 @@ pub fn has_disks() -> bool {
 /// The servers, and how to reach them. Dropping it stops what was started.
 pub struct Servers {
     variables: Variables,
+    left_out: Vec<String>,
     _running: Vec<Server>,
 }
 
@@ -134,7 +136,26 @@ impl Servers {
             }
             running.push(server);
         }
-        Ok(Self { variables, _running: running })
+        let mut left_out = Vec::new();
+        if env::var_os(snowduck::URL).is_none() {
+            match snowduck::start() {
+                Ok(server) => {
+                    variables.push((snowduck::URL, server.url().into()));
+                    running.push(server);
+                }
+                Err(error) => {
+                    left_out.push(format!("snowduck, the emulator of Snowflake: {error}"));
+                    variables.push((snowduck::SKIP, "1".into()));
+                }
+            }
+        }
+        Ok(Self { variables, left_out, _running: running })
+    }
+
+    /// What could not be had, with the reason, and is not needed: what it is for is not tested.
+    #[must_use]
+    pub fn left_out(&self) -> &[String] {
+        &self.left_out
     }
 
     /// What to set in the environment of a test.
