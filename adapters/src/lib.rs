@@ -13,6 +13,7 @@ mod answers;
 mod body;
 mod connect;
 mod failure;
+mod http;
 mod pool;
 mod query;
 mod values;
