@@ -7,6 +7,7 @@ pub mod mysql;
 pub mod postgres;
 pub mod scripted;
 pub mod sqlite;
+pub mod trino;
 
 mod adapter;
 mod answers;
@@ -29,3 +30,4 @@ pub use pool::PoolOptions;
 pub use postgres::Postgres;
 pub use scripted::Scripted;
 pub use sqlite::Sqlite;
+pub use trino::Trino;

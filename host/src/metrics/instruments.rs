@@ -207,6 +207,7 @@ fn system_name(database: &Capabilities) -> &'static str {
         Dialect::Sqlite => "sqlite",
         Dialect::MySql if database.server.starts_with("MariaDB") => "mariadb",
         Dialect::MySql => "mysql",
+        Dialect::Trino => "trino",
         _ => "other_sql",
     }
 }
