@@ -11,11 +11,12 @@ use sql_batcher_tests::split::{
     Found, Split, every_byte, gaps, random_cuts, split, split_in_component,
 };
 
-const DIALECTS: [(&str, Dialect); 4] = [
+const DIALECTS: [(&str, Dialect); 5] = [
     ("generic", Dialect::Generic),
     ("sqlite", Dialect::Sqlite),
     ("postgresql", Dialect::PostgreSql),
     ("mysql", Dialect::MySql),
+    ("snowflake", Dialect::Snowflake),
 ];
 
 /// How often each case is cut at random.

@@ -2,6 +2,7 @@
 //! One small state machine for each way in which a client tells them.
 
 use crate::dialect::BodyRule;
+use crate::scripting::Scripting;
 
 /// Follows the words of one statement and says whether a semicolon ends it.
 #[derive(Clone, Debug)]
@@ -10,6 +11,7 @@ pub(crate) enum Body {
     Psql(Psql),
     Trigger(Trigger),
     Compound(Compound),
+    Scripting(Scripting),
 }
 
 impl Body {
@@ -19,6 +21,7 @@ impl Body {
             BodyRule::Psql => Self::Psql(Psql::default()),
             BodyRule::SqliteTrigger => Self::Trigger(Trigger::Start),
             BodyRule::Compound => Self::Compound(Compound::default()),
+            BodyRule::Scripting => Self::Scripting(Scripting::default()),
         }
     }
 
@@ -29,6 +32,7 @@ impl Body {
             Self::Psql(psql) => psql.word(word, depth),
             Self::Trigger(trigger) => trigger.word(word),
             Self::Compound(compound) => compound.word(word),
+            Self::Scripting(scripting) => scripting.word(word),
         }
     }
 
@@ -38,6 +42,7 @@ impl Body {
             Self::Plain | Self::Psql(_) => {}
             Self::Trigger(trigger) => trigger.other(),
             Self::Compound(compound) => compound.settle(b""),
+            Self::Scripting(scripting) => scripting.symbol(),
         }
     }
 
@@ -48,6 +53,7 @@ impl Body {
             Self::Psql(psql) => psql.depth == 0,
             Self::Trigger(trigger) => trigger.semicolon(),
             Self::Compound(compound) => compound.semicolon(),
+            Self::Scripting(scripting) => scripting.semicolon(),
         }
     }
 
@@ -58,6 +64,7 @@ impl Body {
             Self::Psql(psql) => psql.may_create(),
             Self::Trigger(trigger) => *trigger != Trigger::Normal,
             Self::Compound(compound) => compound.count < Compound::HEAD || compound.creates,
+            Self::Scripting(scripting) => scripting.reads_words(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! fits decides.
 //!
 //! A pattern is a list of words that a statement begins with: `a|b` is either, `[a]` may be left
-//! out, `*` is any number of words.
+//! out, `_` is any one word, `*` any number of words.
 
 use crate::dialect::Dialect;
 use crate::types::Kind;
@@ -89,7 +89,8 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
         Dialect::Sqlite => (SQLITE, false),
         Dialect::PostgreSql => (POSTGRESQL, false),
         Dialect::MySql => (MYSQL, true),
-        Dialect::Trino | Dialect::Snowflake => (GENERIC, false),
+        Dialect::Trino => (GENERIC, false),
+        Dialect::Snowflake => (SNOWFLAKE, false),
     };
     if dialect == Dialect::MySql
         && let Some(effect) = autocommit(words)
@@ -137,6 +138,9 @@ fn fits(pattern: &str, words: &[&[u8]]) -> bool {
     }
     if let Some(names) = head.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return (either(names, words) && fits(tail, &words[1..])) || fits(tail, words);
+    }
+    if head == "_" {
+        return !words.is_empty() && fits(tail, &words[1..]);
     }
     either(head, words) && fits(tail, &words[1..])
 }
@@ -252,6 +256,29 @@ const MYSQL: &[Pattern] = &[
     Pattern("SET PASSWORD", Kind::Set, ALONE, Effect::ImplicitCommit),
 ];
 
+// https://docs.snowflake.com/en/sql-reference/transactions: definitions commit, TRUNCATE is a change
+// like others, there are no savepoints, a BEGIN inside a transaction is passed over.
+// https://docs.snowflake.com/en/developer-guide/snowflake-scripting/blocks: a BEGIN that something
+// else follows is a block, which may commit, as may what is called.
+const SNOWFLAKE: &[Pattern] = &[
+    Pattern("BEGIN|START TRANSACTION|WORK|NAME", Kind::Begin, JOINS, Effect::Begin),
+    Pattern("BEGIN _", Kind::Call, ALONE, Effect::None),
+    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
+    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    Pattern("DECLARE", Kind::Call, ALONE, Effect::None),
+    Pattern("CALL|EXECUTE", Kind::Call, ALONE, Effect::None),
+    Pattern("WITH _ AS PROCEDURE", Kind::Call, ALONE, Effect::None),
+    Pattern("SET|UNSET|USE", Kind::Set, ALONE, Effect::None),
+    Pattern("ALTER SESSION", Kind::Set, ALONE, Effect::None),
+    Pattern("CREATE", Kind::Create, ALONE, Effect::ImplicitCommit),
+    Pattern("ALTER|COMMENT", Kind::Alter, ALONE, Effect::ImplicitCommit),
+    Pattern("DROP|UNDROP", Kind::Drop, ALONE, Effect::ImplicitCommit),
+    Pattern("GRANT|REVOKE", Kind::Grant, ALONE, Effect::ImplicitCommit),
+    Pattern("PUT|GET|REMOVE|RM", Kind::Other, ALONE, Effect::None),
+    Pattern("LIST|LS", Kind::Select, JOINS, Effect::None),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -276,6 +303,23 @@ mod tests {
         assert!(class(Dialect::MySql, "create table t").alone);
         assert!(!class(Dialect::MySql, "insert into t").alone);
         assert!(class(Dialect::Sqlite, "pragma foreign_keys").alone);
+    }
+
+    #[test]
+    fn a_begin_of_snowflakes_is_a_transaction_or_a_block() {
+        let what = |text: &str| {
+            let class = class(Dialect::Snowflake, text);
+            (class.kind, class.alone, class.effect)
+        };
+        for text in ["begin", "BEGIN WORK", "begin transaction name t", "START TRANSACTION"] {
+            assert_eq!(what(text), (Kind::Begin, false, Effect::Begin), "{text}");
+        }
+        for text in ["BEGIN INSERT INTO t", "BEGIN LET x", "declare x", "with p as procedure"] {
+            assert_eq!(what(text), (Kind::Call, true, Effect::None), "{text}");
+        }
+        assert_eq!(what("truncate table t"), (Kind::Truncate, false, Effect::None));
+        assert_eq!(what("alter session set a"), (Kind::Set, true, Effect::None));
+        assert_eq!(what("alter table t"), (Kind::Alter, true, Effect::ImplicitCommit));
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub(crate) enum BodyRule {
     SqliteTrigger,
     /// `BEGIN … END` in anything that creates a stored program.
     Compound,
+    /// `BEGIN … END` and `DECLARE … BEGIN … END` by themselves, too, where `BEGIN` alone, or with
+    /// `TRANSACTION`, `WORK` or `NAME`, opens a transaction.
+    Scripting,
 }
 
 /// Which commands of the client itself may stand in a script.
@@ -88,9 +91,13 @@ pub(crate) struct Rules {
     pub(crate) escape_strings: bool,
     /// `$tag$…$tag$`.
     pub(crate) dollar_quotes: bool,
+    /// The tag may be other than empty.
+    pub(crate) dollar_tags: bool,
     pub(crate) comments: CommentRule,
     /// `--` within a statement opens a comment only before white space.
     pub(crate) dashes_need_space: bool,
+    /// `//` opens a comment, as `--` does.
+    pub(crate) slash_comments: bool,
     /// `#` opens a comment.
     pub(crate) hash_comments: bool,
     /// `/*! … */` is read by the server.
@@ -115,8 +122,10 @@ static GENERIC: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
     escape_strings: false,
     dollar_quotes: true,
+    dollar_tags: true,
     comments: CommentRule::Flat,
     dashes_need_space: false,
+    slash_comments: false,
     hash_comments: false,
     executable_comments: false,
     carriage_returns: false,
@@ -137,8 +146,10 @@ static SQLITE: Rules = Rules {
     ],
     escape_strings: false,
     dollar_quotes: false,
+    dollar_tags: false,
     comments: CommentRule::Flat,
     dashes_need_space: false,
+    slash_comments: false,
     hash_comments: false,
     executable_comments: false,
     carriage_returns: false,
@@ -155,8 +166,10 @@ static POSTGRESQL: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false)],
     escape_strings: true,
     dollar_quotes: true,
+    dollar_tags: true,
     comments: CommentRule::Nested,
     dashes_need_space: false,
+    slash_comments: false,
     hash_comments: false,
     executable_comments: false,
     carriage_returns: true,
@@ -173,8 +186,10 @@ static MYSQL: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', true), quote(b'"', b'"', true), quote(b'`', b'`', false)],
     escape_strings: false,
     dollar_quotes: false,
+    dollar_tags: false,
     comments: CommentRule::Executable,
     dashes_need_space: true,
+    slash_comments: false,
     hash_comments: true,
     executable_comments: true,
     carriage_returns: false,
@@ -191,8 +206,10 @@ static TRINO: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
     escape_strings: false,
     dollar_quotes: false,
+    dollar_tags: false,
     comments: CommentRule::Flat,
     dashes_need_space: false,
+    slash_comments: false,
     hash_comments: false,
     executable_comments: false,
     carriage_returns: true,
@@ -203,19 +220,24 @@ static TRINO: Rules = Rules {
     commands: CommandRule::None,
 };
 
-// https://docs.snowflake.com/en/sql-reference/data-types-text, …/en/sql-reference/literals-table
+// https://docs.snowflake.com/en/sql-reference/data-types-text (strings, `$$` without tags),
+// https://docs.snowflake.com/en/sql-reference/identifiers-syntax,
+// https://docs.snowflake.com/en/developer-guide/snowflake-scripting/blocks; comments are `--`, `//`
+// and `/* */`, which does not nest.
 static SNOWFLAKE: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', true), quote(b'"', b'"', false)],
     escape_strings: false,
     dollar_quotes: true,
+    dollar_tags: false,
     comments: CommentRule::Flat,
     dashes_need_space: false,
+    slash_comments: true,
     hash_comments: false,
     executable_comments: false,
     carriage_returns: false,
     parentheses: false,
     copy: false,
     nul: true,
-    body: BodyRule::Compound,
+    body: BodyRule::Scripting,
     commands: CommandRule::None,
 };

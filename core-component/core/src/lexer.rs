@@ -502,6 +502,10 @@ impl Lexer {
         if rest.len() < 2 && !context.ended {
             return Step::More(at);
         }
+        if self.rules.slash_comments && rest.get(1) == Some(&b'/') {
+            self.mode = Mode::LineComment;
+            return Step::On(at + 2);
+        }
         if rest.get(1) != Some(&b'*') {
             return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
         }
@@ -554,7 +558,11 @@ impl Lexer {
         let name = &text[at + 1..longest];
         let length = name.iter().position(|byte| !is_word(*byte) || *byte == b'$');
         match length {
-            Some(length) if name[length] == b'$' && !name[0].is_ascii_digit() => {
+            Some(length)
+                if name[length] == b'$'
+                    && !name[0].is_ascii_digit()
+                    && (length == 0 || self.rules.dollar_tags) =>
+            {
                 self.mode = Mode::Dollar;
                 self.tag.clear();
                 self.tag.extend_from_slice(&text[at..=at + 1 + length]);

@@ -46,6 +46,7 @@ mod lexer;
 mod position;
 mod replace;
 mod scan;
+mod scripting;
 mod sequence;
 mod session;
 mod settings;

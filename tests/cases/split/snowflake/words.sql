@@ -1,0 +1,10 @@
+select 1; SeLeCt 2; 
+insert into t values (1);
+UPDATE t SET a = 1; DELETE FROM t;
+CREATE TABLE u (a INT);
+DROP TABLE u;
+(SELECT 1);
+VALUES (1);
+BEGIN;
+COMMIT;
+ROLLBACK;
