@@ -188,8 +188,8 @@ mod tests {
         let sql = "SELECT 'ä😀',\n  y\r\nFROM t";
         for (place, expected) in [
             (at(1, 1), Some(0)),
-            (at(1, 10), Some(14)),
-            (at(1, 12), Some(16)),
+            (at(1, 10), Some(10)),
+            (at(1, 12), Some(15)),
             (at(2, 3), Some(19)),
             (at(3, 1), Some(22)),
             (at(3, 7), Some(28)),

@@ -67,6 +67,15 @@ pub(crate) enum BodyRule {
     /// `BEGIN … END` and `DECLARE … BEGIN … END` by themselves, too, where `BEGIN` alone, or with
     /// `TRANSACTION`, `WORK` or `NAME`, opens a transaction.
     Scripting,
+    /// `CREATE FUNCTION` and `WITH FUNCTION` of Trino.
+    Routine,
+}
+
+impl BodyRule {
+    /// Whether a statement may hold one that begins as most do, with `INSERT` or the like.
+    pub(crate) fn is_inside_any(self) -> bool {
+        self == Self::Routine
+    }
 }
 
 /// Which commands of the client itself may stand in a script.
@@ -200,12 +209,13 @@ static MYSQL: Rules = Rules {
     commands: CommandRule::MySql,
 };
 
-// https://trino.io/docs/current/language/reserved.html, and the grammar of Trino's parser: strings
-// and identifiers have no escapes, comments do not nest.
+// The grammar of Trino 476, which its command line splits with: strings, `U&''` and `X''` among
+// them, and identifiers have no escapes; comments do not nest, and a `--` comment ends with a
+// carriage return, too; `$$` has no tags (https://trino.io/docs/current/udf/python.html).
 static TRINO: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
     escape_strings: false,
-    dollar_quotes: false,
+    dollar_quotes: true,
     dollar_tags: false,
     comments: CommentRule::Flat,
     dashes_need_space: false,
@@ -216,7 +226,7 @@ static TRINO: Rules = Rules {
     parentheses: false,
     copy: false,
     nul: true,
-    body: BodyRule::Compound,
+    body: BodyRule::Routine,
     commands: CommandRule::None,
 };
 

@@ -45,6 +45,7 @@ mod lanes;
 mod lexer;
 mod position;
 mod replace;
+mod routine;
 mod scan;
 mod scripting;
 mod sequence;

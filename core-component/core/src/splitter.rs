@@ -266,7 +266,7 @@ impl Splitter {
     /// matters but where it ends: most statements of most scripts. It is the same as to read its
     /// words one by one, and left to that where the text ends too early or anything is unusual.
     fn begin_plain(&mut self, text: &[u8]) {
-        if self.counts_rows {
+        if self.counts_rows || self.rules.body.is_inside_any() {
             return;
         }
         let Some(start) = self.lexer.quick_start(text, self.at) else { return };
