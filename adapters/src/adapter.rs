@@ -41,9 +41,9 @@ pub struct Capabilities {
     pub max_statements_per_request: Option<u32>,
     /// The most rows of one INSERT; none: no limit but that of the request.
     pub max_rows_per_insert: Option<u32>,
-    /// Whether an INSERT of several rows does in this session what INSERTs of one row each do.
-    /// Where it does not, `notes` says why.
-    pub multi_row_inserts: bool,
+    /// Why an INSERT of several rows may do something else in this session than INSERTs of one row
+    /// each; none where it does the same.
+    pub merging_obstacle: Option<String>,
     /// Whether there is a faster way for INSERTs of plain literals ([`Request::inserts`]).
     pub fast_path: bool,
     /// Whether a batch of several statements can be applied whole or not at all.

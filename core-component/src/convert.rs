@@ -258,6 +258,7 @@ impl From<core::Event> for wit::Event {
         match event {
             core::Event::Sealed(info) => Self::Sealed(info.into()),
             core::Event::CommandPassedOver(position) => Self::CommandPassedOver(position.into()),
+            core::Event::MergingEnded(position) => Self::MergingEnded(position.into()),
             core::Event::HookIgnored(event) => Self::HookIgnored(event.into()),
             core::Event::BatchSkipped(event) => Self::BatchSkipped(event.into()),
         }

@@ -96,8 +96,8 @@ impl SealReason {
     }
 }
 
-/// INSERTs that stand one behind the other and differ in their rows only: they are sent as one, the
-/// first up to its last row, then a comma and the rows of each other, then what is behind the rows.
+/// INSERTs that stand one behind the other and differ in their rows only. They are sent as one: in
+/// place of what stands between the last row of one and the first row of the next, a comma.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Join {
@@ -188,6 +188,52 @@ impl Batch {
         Some(text.get(..length).unwrap_or(text))
     }
 
+    /// Bytes of the request as it is sent.
+    pub fn sent_bytes(&self) -> usize {
+        let saved = |join: &Join| -> usize {
+            let others = join.first as usize + 1..(join.first + join.statements) as usize;
+            others
+                .filter_map(|index| self.gap_before(index, *join))
+                .map(|gap| gap.len().saturating_sub(1))
+                .sum()
+        };
+        self.body.len() - self.joins.iter().map(saved).sum::<usize>()
+    }
+
+    /// Statements as the database counts them: those that are joined are one.
+    pub fn commands(&self) -> usize {
+        let joined: usize = self.joins.iter().map(|join| join.statements as usize - 1).sum();
+        self.statements() - joined
+    }
+
+    /// Whether the statement of this index is sent as one with the one before it.
+    pub fn is_joined(&self, index: usize) -> bool {
+        self.join_of(index).is_some_and(|join| (join.first as usize) < index)
+    }
+
+    /// What the statement of this index is joined with.
+    pub(crate) fn join_of(&self, index: usize) -> Option<Join> {
+        let before = self.joins.partition_point(|join| join.first as usize <= index);
+        let join = *self.joins.get(before.checked_sub(1)?)?;
+        (index < (join.first + join.statements) as usize).then_some(join)
+    }
+
+    /// What of `body` stands between the rows of the statement of this index and those of the one
+    /// before it, with which it is joined.
+    pub(crate) fn gap_before(&self, index: usize, join: Join) -> Option<Range<usize>> {
+        let before = index.checked_sub(1)?;
+        let length = *self.lengths.get(before)? as usize;
+        let rows_end = (self.range(before)?.start + length).checked_sub(join.tail as usize)?;
+        let rows_start = self.range(index)?.start + join.prefix as usize;
+        Some(rows_end..rows_start)
+    }
+
+    /// The index of the statement that this offset of `body` belongs to; the last, for its end.
+    pub(crate) fn statement_at(&self, offset: usize) -> usize {
+        let index = self.ends.partition_point(|&end| end as usize <= offset);
+        index.min(self.ends.len().saturating_sub(1))
+    }
+
     /// The statement as the adapters take it.
     pub fn request(&self) -> Request<'_> {
         let Self { body, ends, scope, copy, .. } = self;
@@ -208,7 +254,7 @@ impl Batch {
     /// counts from its statement; one that is beyond the end is at the end.
     pub(crate) fn locate(&self, offset: usize) -> Option<Place> {
         let last = self.ends.len().checked_sub(1)?;
-        let index = self.ends.partition_point(|&end| end as usize <= offset).min(last);
+        let index = self.statement_at(offset).min(last);
         let start = self.range(index)?.start;
         let before = self.body.get(start..offset.min(self.body.len()))?;
         let place = self.place(index)?;

@@ -27,6 +27,7 @@ use crate::{
     pieces::Statements,
     rejects::Skipping,
     sandbox::{Answer, Session},
+    send::Bounds,
     session_memory::SessionMemory,
     slot::Slot,
     tally::{Observer, Tally},
@@ -303,10 +304,11 @@ impl Builder {
     ) -> Driver {
         let database = self.adapter.capabilities();
         let mut notes = database.notes.clone();
-        notes.extend(self.options.note_on(&settings));
+        notes.extend(self.options.notes_on(&settings, database));
         let tally = Tally::new(database.server.clone(), notes);
         let memory = Arc::new(Mutex::new(SessionMemory::new(settings.dialect)));
         let skipping = self.skipping.map(Arc::new);
+        let bounds = Bounds::of(&settings, database);
         let Times { connect_timeout, attempt_timeout, deadline } = settings.times;
         let deadline = deadline.map(|after| Deadline { at: Instant::now() + after, after });
         let guard = Guard { connect_timeout, attempt_timeout, deadline, stop: stop.clone() };
@@ -324,6 +326,7 @@ impl Builder {
             memory: Arc::clone(&memory),
             ledger: None,
             skipping: skipping.clone(),
+            bounds,
             spans_run: settings.transactions == Transactions::Run,
             last_key: None,
         });

@@ -254,12 +254,12 @@ impl Run {
         instruments.enter(own_time, session.memory_bytes());
         self.queue.extend(session.take_batches());
         let account = session.account()?;
-        let passed_over = session.commands_passed_over();
+        let noticed = session.noticed();
         let news = session.news_of_hooks();
 
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         tally.account = account;
-        tally.commands_passed_over = passed_over;
+        tally.noticed = noticed;
         tally.count(instruments, !spans_run);
         if let Some(news) = news {
             tally.hooks = news;

@@ -9,7 +9,7 @@
 use std::{ops::Range, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
-use sql_batcher_adapters::{CopyPart, Effects, Scope};
+use sql_batcher_adapters::{CopyPart, Effects, Fault, Scope};
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, debug, field, info, info_span};
 
@@ -63,6 +63,8 @@ pub(crate) struct Tries {
 /// What is to be done with statements of a batch.
 enum Task {
     Send(Range<usize>),
+    /// With some of them not joined.
+    SendApart(Range<usize>, Range<usize>),
     Reject(Range<usize>, Failed),
 }
 
@@ -113,20 +115,31 @@ impl Work<'_> {
     async fn apply(&mut self, range: Range<usize>) -> Result<(), Failed> {
         let mut tasks = vec![Task::Send(range)];
         while let Some(task) = tasks.pop() {
+            let (range, apart) = match &task {
+                Task::Send(range) => (range.clone(), 0..0),
+                Task::SendApart(range, apart) => (range.clone(), apart.clone()),
+                Task::Reject(range, _) => (range.clone(), 0..0),
+            };
             let failed = match task {
-                Task::Send(range) => match self.send(range.clone()).await {
-                    Ok(effects) => {
-                        self.settle(range, Fate::Applied, effects.rows);
-                        continue;
+                Task::Send(_) | Task::SendApart(..) => {
+                    match self.send(range.clone(), apart).await {
+                        Ok(effects) => {
+                            self.settle(range, Fate::Applied, effects.rows);
+                            continue;
+                        }
+                        Err(failed) => (range, failed),
                     }
-                    Err(failed) => (range, failed),
-                },
+                }
                 Task::Reject(range, failed) => match self.reject(range.clone(), failed).await {
                     Ok(()) => continue,
                     Err(failed) => (range, failed),
                 },
             };
             let (range, failed) = failed;
+            if let Some(task) = self.take_apart(&range, &failed).await {
+                tasks.push(task);
+                continue;
+            }
             match self.narrow(range.clone(), failed) {
                 Ok(narrowed) => tasks.extend(narrowed),
                 Err(failed) => {
@@ -156,6 +169,30 @@ impl Work<'_> {
         let is_settled = left == 0 && !range.is_empty();
         let cause = if is_settled { Cause::Cancelled } else { cause };
         self.outcome.interruption = Some(Interruption { cause, statements: left, statement });
+    }
+
+    /// Where statements that are one to the database were refused, they are sent apart: so it says
+    /// which it means, or takes them.
+    async fn take_apart(&mut self, range: &Range<usize>, failed: &Failed) -> Option<Task> {
+        let Trouble::Refused(refusal) = &*failed.trouble else { return None };
+        let apart = refusal.joined.clone()?;
+        let problem = &refusal.problem;
+        let refuses = matches!(problem.fault, Fault::Statement | Fault::Unsupported);
+        if failed.end != End::Final || !refuses || problem.outcome_unknown || refusal.by_ledger {
+            return None;
+        }
+        let start = range.start.max(problem.kept as usize);
+        let scripted = self.flight.batch.scope == Scope::Scripted;
+        if scripted && start > range.start {
+            return None;
+        }
+        if start > range.start {
+            self.settle(range.start..start, Fate::Applied, None);
+        }
+        if scripted && !self.slot.has_open_transaction() {
+            self.slot.roll_back(Scope::Scripted).await;
+        }
+        Some(Task::SendApart(start..range.end, apart))
     }
 
     /// What to do about statements that failed, from the last task to the first; or that nothing
@@ -193,8 +230,12 @@ impl Work<'_> {
     }
 
     /// Sends a piece as often as may be and is needed.
-    async fn send(&mut self, range: Range<usize>) -> Result<Effects, Failed> {
-        let piece = Piece::new(&self.flight.batch, range, self.flight.rows);
+    async fn send(&mut self, range: Range<usize>, apart: Range<usize>) -> Result<Effects, Failed> {
+        let how = (self.slot.bounds, self.slot.has_open_transaction());
+        let mut piece = Piece::new(&self.flight.batch, range, self.flight.rows, how);
+        if piece.apart.is_empty() {
+            piece.apart = apart;
+        }
         let mut attempts = Attempts::new(&self.slot.retries);
         loop {
             self.tries.attempts += 1;
@@ -261,7 +302,10 @@ fn note(trouble: &Trouble) {
 
 async fn try_once(slot: &mut Slot, piece: &Piece<'_>) -> Result<Effects, Trouble> {
     let execution = AssertUnwindSafe(slot.execute(piece));
-    let result = execution.catch_unwind().await.unwrap_or_else(|_| Err(Trouble::panicked()));
+    let result = match execution.catch_unwind().await {
+        Ok(result) => result,
+        Err(_) => Err(Trouble::panicked()),
+    };
     let result = match result {
         Err(trouble) => {
             if trouble.breaks_connection() {

@@ -44,6 +44,7 @@ use crate::{
     input::Sources,
     options::Settings,
     progress::{Outcome, Progress},
+    tally::Noticed,
 };
 
 mod bindings {
@@ -188,7 +189,7 @@ struct Guest {
     memory_bytes: u64,
     /// Of its memory, as it is now.
     used_bytes: u64,
-    commands_passed_over: u64,
+    noticed: Noticed,
     /// What the component or the host's limits were broken by, in words.
     violation: Option<String>,
 }
@@ -217,7 +218,7 @@ impl Session {
             hooks,
             sources: Sources::default(),
             hook_time: Duration::ZERO,
-            commands_passed_over: 0,
+            noticed: Noticed::default(),
             violation: None,
         };
         let awake = core.ticker.awake();
@@ -321,9 +322,9 @@ impl Session {
         batches.map(mem::take).unwrap_or_default()
     }
 
-    /// Commands of the database's client that were passed over so far (`\restrict`).
-    pub(crate) fn commands_passed_over(&self) -> u64 {
-        self.live.as_ref().map_or(0, |live| live.store.data().commands_passed_over)
+    /// What the component has noticed in the script so far.
+    pub(crate) fn noticed(&self) -> Noticed {
+        self.live.as_ref().map(|live| live.store.data().noticed.clone()).unwrap_or_default()
     }
 
     /// Bytes of the component's memory.
@@ -422,7 +423,11 @@ impl database::Host for Guest {
 impl telemetry::Host for Guest {
     fn emit(&mut self, event: types::Event) -> wasmtime::Result<()> {
         match event {
-            types::Event::CommandPassedOver(_) => self.commands_passed_over += 1,
+            types::Event::CommandPassedOver(_) => self.noticed.commands_passed_over += 1,
+            types::Event::MergingEnded(place) => {
+                let position = self.sources.position(place.into(), None);
+                self.noticed.merging_ended.get_or_insert(position);
+            }
             types::Event::Sealed(_) => {}
             types::Event::HookIgnored(event) => return self.hook_ignored(event),
             types::Event::BatchSkipped(event) => return self.batch_skipped(event),

@@ -1,6 +1,7 @@
 //! A piece of a batch on its way to the database, and the ledger's row with it: in one request and
 //! one transaction wherever that can be, and so for the price of a few bytes.
 
+mod joined;
 mod text;
 mod way;
 
@@ -8,13 +9,16 @@ use std::ops::Range;
 
 use sql_batcher_adapters::{Connection, CopyPart, Effects, Fault, Problem, Request, Scope};
 
-pub(crate) use self::way::Rows;
+pub(crate) use self::{
+    joined::{Bounds, Recovery},
+    way::Rows,
+};
 use self::{
-    text::{Text, of_ledger},
+    text::{Layout, Text, of_ledger},
     way::Way,
 };
 use crate::{
-    batch::{Batch, StatementKind},
+    batch::{Batch, Join, StatementKind},
     guard::Refused,
     ledger::{Ledger, Row, State, row_of},
 };
@@ -25,6 +29,11 @@ pub(crate) struct Piece<'a> {
     pub(crate) batch: &'a Batch,
     /// Which, by index.
     pub(crate) range: Range<usize>,
+    /// Statements of the batch that are not joined, by index, whatever the batch says.
+    pub(crate) apart: Range<usize>,
+    /// How joined ones can be taken apart again.
+    recovery: Recovery,
+    bounds: Bounds,
     way: Way,
 }
 
@@ -37,6 +46,9 @@ pub(crate) struct Refusal {
     pub(crate) by_ledger: bool,
     /// Whether the ledger was asked since, and said that nothing of it is applied.
     pub(crate) is_certain: bool,
+    /// Statements of the batch, by index, that were one to the database, so that it cannot say
+    /// which of them it refuses. They can be sent apart.
+    pub(crate) joined: Option<Range<usize>>,
 }
 
 impl Refused for Refusal {
@@ -47,7 +59,7 @@ impl Refused for Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, by_ledger: false, is_certain: false }
+        Self { problem, by_ledger: false, is_certain: false, joined: None }
     }
 }
 
@@ -57,12 +69,12 @@ pub(crate) async fn send(
     piece: &Piece<'_>,
     ledger: Option<&Ledger>,
 ) -> Result<Effects, Refusal> {
-    let Some(ledger) = ledger else { return Ok(piece.plain(connection).await?) };
+    let Some(ledger) = ledger else { return piece.plain(connection).await };
     match piece.way {
         Way::Plain => piece.plain_beside(connection, ledger).await,
         Way::Refused(index) => Err(distributed(index).into()),
         Way::Within(row, index) => {
-            piece.with(connection, Some((&ledger.insert(&row), index))).await
+            piece.written(connection, Some((&ledger.insert(&row), index))).await
         }
         Way::Around(row) => piece.around(connection, ledger, row).await,
         Way::Split(row) => piece.split(connection, ledger, row).await,
@@ -79,10 +91,29 @@ pub(crate) async fn send(
 }
 
 impl<'a> Piece<'a> {
-    /// These statements, by index. The checksum of its row is computed here, once.
-    pub(crate) fn new(batch: &'a Batch, range: Range<usize>, rows: Rows) -> Self {
+    /// These statements, by index. The checksum of its row is computed here, once. `open`: whether
+    /// it is in a transaction that was opened before it.
+    pub(crate) fn new(
+        batch: &'a Batch,
+        range: Range<usize>,
+        rows: Rows,
+        (bounds, open): (Bounds, bool),
+    ) -> Self {
         let way = Way::of(batch, range.clone(), rows);
-        Self { batch, range, way }
+        let recovery = Recovery::of(batch, &range, &bounds, open);
+        // What could not be taken apart is not joined.
+        let apart = if recovery == Recovery::None { range.clone() } else { 0..0 };
+        Self { batch, range, apart, recovery, bounds, way }
+    }
+
+    /// Whether any of its statements are one to the database.
+    fn is_joined(&self) -> bool {
+        let last = self.range.end.saturating_sub(1);
+        let joins = |join: &Join| {
+            let end = (join.first + join.statements) as usize;
+            (join.first as usize) < last && end > self.range.start + 1 && join.statements > 1
+        };
+        self.batch.joins.iter().any(joins)
     }
 
     /// What the ledger says of the piece once it is applied. None where it has no row, or the row
@@ -105,11 +136,25 @@ impl<'a> Piece<'a> {
     }
 
     /// As it is.
-    async fn plain(&self, connection: &mut dyn Connection) -> Result<Effects, Problem> {
-        if self.range == (0..self.batch.statements()) {
-            return connection.execute(self.batch.request()).await;
+    async fn plain(&self, connection: &mut dyn Connection) -> Result<Effects, Refusal> {
+        if self.range == (0..self.batch.statements()) && self.batch.joins.is_empty() {
+            return Ok(connection.execute(self.batch.request()).await?);
         }
-        self.with(connection, None).await.map_err(|refusal| refusal.problem)
+        self.written(connection, None).await
+    }
+
+    /// The statements, joined where they may be, perhaps with a row before one of them.
+    async fn written(
+        &self,
+        connection: &mut dyn Connection,
+        row: Option<(&str, usize)>,
+    ) -> Result<Effects, Refusal> {
+        match self.recovery {
+            _ if !self.is_joined() => self.with(connection, row).await,
+            _ if !self.apart.is_empty() => self.apart(connection, row).await,
+            Recovery::Savepoint => self.behind_savepoint(connection, row).await,
+            Recovery::Itself | Recovery::None => self.with(connection, row).await,
+        }
     }
 
     /// As it is, but that tables are locked together with the ledger.
@@ -121,7 +166,7 @@ impl<'a> Piece<'a> {
         let locks = self.batch.kinds.first() == Some(&StatementKind::Lock);
         let text = self.batch.statement(0).filter(|_| locks && self.batch.statements() == 1);
         let Some(text) = text.and_then(|text| ledger.locked_too(text)) else {
-            return Ok(self.plain(connection).await?);
+            return self.plain(connection).await;
         };
         let ends = [u32::try_from(text.len()).unwrap_or(u32::MAX)];
         Ok(connection.execute(self.request(&text, &ends)).await?)
@@ -133,14 +178,16 @@ impl<'a> Piece<'a> {
         connection: &mut dyn Connection,
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
-        let text = Text::of(self.batch, self.range.clone(), row);
-        let executed = connection.execute(self.request(&text.body, &text.ends)).await;
+        let locates_rows = self.bounds.fast_path;
+        let layout = Layout { row, locates_rows, ..Layout::default() };
+        let text = Text::of(self.batch, self.range.clone(), &layout);
+        let executed = connection.execute(text.request(self.batch.scope)).await;
         let own_rows = u64::from(row.is_some());
         executed
             .map(|Effects { rows }| Effects {
                 rows: rows.map(|rows| rows.saturating_sub(own_rows)),
             })
-            .map_err(|problem| text.explain(problem))
+            .map_err(|problem| text.explain(self.batch, problem))
     }
 
     fn request<'b>(&self, body: &'b [u8], ends: &'b [u32]) -> Request<'b> {
@@ -187,15 +234,9 @@ impl<'a> Piece<'a> {
     /// The last statement of the piece by itself, outside any transaction.
     async fn last_alone(&self, connection: &mut dyn Connection) -> Result<Effects, Refusal> {
         let last = self.range.end.saturating_sub(1);
-        let text = Text::of(self.batch, last..self.range.end, None);
-        let request = Request {
-            body: &text.body,
-            ends: &text.ends,
-            scope: Scope::Bare,
-            copy: None,
-            inserts: &[],
-        };
-        connection.execute(request).await.map_err(|problem| text.explain(problem))
+        let text = Text::of(self.batch, last..self.range.end, &Layout::default());
+        let request = text.request(Scope::Bare);
+        connection.execute(request).await.map_err(|problem| text.explain(self.batch, problem))
     }
 
     /// A definition that commits the script's transaction: what is before it is committed with the
@@ -209,11 +250,12 @@ impl<'a> Piece<'a> {
         let last = self.range.end.saturating_sub(1);
         let mut rows = None;
         if let Some(row) = row {
-            let before = Text::of(self.batch, self.range.start..last, None);
+            let layout = Layout { apart: self.range.clone(), ..Layout::default() };
+            let before = Text::of(self.batch, self.range.start..last, &layout);
             let row = ledger.insert(&row);
             let text = before.committed_with(&row);
-            let executed = connection.execute(self.request(&text.body, &text.ends)).await;
-            let effects = executed.map_err(|problem| text.explain(problem))?;
+            let executed = connection.execute(text.request(self.batch.scope)).await;
+            let effects = executed.map_err(|problem| text.explain(self.batch, problem))?;
             rows = effects.rows.map(|rows| rows.saturating_sub(1));
         }
         let alone = row_of(self.batch, last..self.range.end, State::Applied);

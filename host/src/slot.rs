@@ -23,7 +23,7 @@ use crate::{
     metrics::Instruments,
     rejects::Skipping,
     retry::RetryOptions,
-    send::{Piece, send},
+    send::{Bounds, Piece, send},
     session_memory::SessionMemory,
     trouble::Trouble,
 };
@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     pub(crate) ledger: Option<Ledger>,
     /// What becomes of bad statements; none: they end the run.
     pub(crate) skipping: Option<Arc<Skipping>>,
+    /// What a request may be.
+    pub(crate) bounds: Bounds,
     /// Whether the whole run is one transaction.
     pub(crate) spans_run: bool,
     /// The last row of the transaction that spans the run.
@@ -64,6 +66,11 @@ pub(crate) struct Slot {
 impl Slot {
     pub(crate) fn memory(&self) -> MutexGuard<'_, SessionMemory> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether what comes next is in a transaction that was opened before.
+    pub(crate) fn has_open_transaction(&self) -> bool {
+        self.spans_run || self.memory().in_transaction()
     }
 
     pub(crate) fn skips_bad(&self) -> bool {

@@ -194,7 +194,7 @@ impl Splitter {
 
     fn count(&mut self) -> Result<()> {
         self.tally.account = self.session.account()?;
-        self.tally.commands_passed_over = self.session.commands_passed_over();
+        self.tally.noticed = self.session.noticed();
         Ok(())
     }
 

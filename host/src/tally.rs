@@ -29,6 +29,15 @@ pub struct Snapshot {
     pub elapsed: Duration,
 }
 
+/// What the component has noticed in a script.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Noticed {
+    /// Commands of the database's client that were passed over (`\restrict`).
+    pub(crate) commands_passed_over: u64,
+    /// Where INSERTs could not be merged any more.
+    pub(crate) merging_ended: Option<Position>,
+}
+
 /// What an earlier process had dealt with, of what is counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Before {
@@ -53,7 +62,7 @@ pub(crate) struct Tally {
     pub(crate) retries: RetryCounts,
     /// Bytes of input taken so far.
     pub(crate) received: u64,
-    pub(crate) commands_passed_over: u64,
+    pub(crate) noticed: Noticed,
     /// What an earlier process had dealt with.
     pub(crate) before: Before,
     /// The run's name in the ledger.
@@ -78,7 +87,7 @@ impl Tally {
             attempts: 0,
             retries: RetryCounts::default(),
             received: 0,
-            commands_passed_over: 0,
+            noticed: Noticed::default(),
             before: Before::default(),
             run: None,
             around: 0,
@@ -111,10 +120,7 @@ impl Tally {
             failure,
             ..Report::default()
         };
-        if self.commands_passed_over > 0 {
-            let count = self.commands_passed_over;
-            report.notes.push(format!("client commands passed over (\\restrict): {count}"));
-        }
+        report.notes.extend(self.noticed.notes());
         if self.around > 0 {
             report.notes.push(around_note(self.around, self.first_around.as_ref()));
         }
@@ -134,6 +140,21 @@ impl Tally {
             applied: self.account.applied,
             elapsed: self.started.elapsed(),
         }
+    }
+}
+
+impl Noticed {
+    fn notes(&self) -> impl Iterator<Item = String> {
+        let count = self.commands_passed_over;
+        let passed_over =
+            (count > 0).then(|| format!("client commands passed over (\\restrict): {count}"));
+        let merging_ended = self.merging_ended.as_ref().map(|position| {
+            format!(
+                "no INSERTs were merged from {position} on: without a strict sql_mode, or in a \
+                 table without transactions, several rows are not treated as one is"
+            )
+        });
+        passed_over.into_iter().chain(merging_ended)
     }
 }
 

@@ -89,6 +89,19 @@ impl Direct {
         numbers.unwrap_or_else(|error| panic!("{query}: {error}"))
     }
 
+    /// The texts in the first column of what a query gives.
+    ///
+    /// # Panics
+    /// If it fails, or gives anything else.
+    pub async fn texts(&mut self, query: &str) -> Vec<String> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        let texts: Result<Vec<String>, sqlx::Error> = with!(self, session => {
+            let rows = session.fetch_all(sql).await;
+            rows.and_then(|rows| rows.iter().map(|row| row.try_get_unchecked(0)).collect())
+        });
+        texts.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     /// The one number that a query gives.
     ///
     /// # Panics

@@ -2,10 +2,13 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sql_batcher_core::{Dialect, Limits, Options, Oversized, Transactions};
+use sql_batcher_core::{Dialect, Limits, Merging, Options, Oversized, Transactions};
 
 /// Statements that any dialect knows; each is whole by itself.
-const COMMON: [&str; 14] = [
+const COMMON: [&str; 17] = [
+    "INSERT INTO t VALUES (6, 'ä😀')",
+    "INSERT INTO t VALUES (7, NULL)",
+    "INSERT INTO t VALUES (now())",
     "INSERT INTO t VALUES (1, 'a;b')",
     "INSERT INTO t VALUES (2, 'it''s'), (3, 'ä😀')",
     "UPDATE t SET a = a -- ; no end\n + 1",
@@ -82,27 +85,35 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
         prop::option::of(1_u32..6),
         1_u32..5,
     );
+    let sent = (
+        prop::option::of(60_u64..300),
+        prop::option::of(1_u32..4),
+        prop::option::of((1_u32..6, any::<bool>())),
+    );
     let transactions = prop_oneof![
         6 => Just(Transactions::Batch),
         1 => Just(Transactions::None),
         1 => Just(Transactions::Run),
     ];
-    (limits, transactions, any::<bool>()).prop_map(move |(limits, transactions, alone)| {
+    let all = (limits, sent, transactions, any::<bool>());
+    all.prop_map(move |(limits, sent, transactions, alone)| {
         let (max_batch_bytes, max_statements, max_rows, max_in_flight) = limits;
+        let (max_batch_characters, max_commands, merging) = sent;
         let oversized = if alone { Oversized::SendAlone(1 << 20) } else { Oversized::Refuse };
         Options {
             limits: Limits {
                 max_batch_bytes,
                 max_statement_bytes: 1 << 20,
-                max_batch_characters: None,
+                max_batch_characters,
                 max_statements,
-                max_commands: None,
+                max_commands,
                 max_rows,
                 max_age_ms: None,
                 max_in_flight,
             },
             oversized,
             transactions,
+            merging: merging.map(|(max_rows, locates_rows)| Merging { max_rows, locates_rows }),
             ..Options::new(dialect)
         }
     })

@@ -4,7 +4,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use sql_batcher::Splitter;
 use sql_batcher_core::{
-    Batch, Cause, CopyPart, Dialect, Interruption, Options, Outcome, Oversized, Scope, Transactions,
+    Batch, Cause, CopyPart, Dialect, Interruption, Join, Options, Outcome, Oversized, Scope,
+    Transactions,
 };
 use sql_batcher_tests::recorder::{Answer, Recorder, Run, run};
 use sql_batcher_tests::scripts::{cut, dialect, options, script};
@@ -17,6 +18,32 @@ fn case() -> impl Strategy<Value = (Options, String, Vec<usize>)> {
 
 fn whole(options: &Options, text: &str) -> Run {
     run(options, [text.as_bytes()], Recorder::default())
+}
+
+/// What is sent of a batch: its body, with a comma in place of what stands between joined rows.
+fn requested(batch: &Batch) -> Vec<u8> {
+    let mut text = Vec::new();
+    let mut start = 0;
+    let joins = |index: usize| {
+        let index = index as u32;
+        let within = |join: &&Join| (join.first + 1..join.first + join.statements).contains(&index);
+        batch.joins.iter().find(within)
+    };
+    for (index, &end) in batch.ends.iter().enumerate() {
+        let mut from = start;
+        if let Some(join) = joins(index) {
+            text.push(b',');
+            from += join.prefix as usize;
+        }
+        let to = match joins(index + 1) {
+            Some(join) => start + (batch.lengths[index] - join.tail) as usize,
+            None => end as usize,
+        };
+        text.extend_from_slice(&batch.body.as_bytes()[from..to]);
+        start = end as usize;
+    }
+    text.extend_from_slice(&batch.body.as_bytes()[start..]);
+    text
 }
 
 /// The statements of batches, as they are sent, and the data of `COPY` blocks.
@@ -56,10 +83,20 @@ proptest! {
     fn invariant_3_no_batch_exceeds_any_limit((options, text, _) in case()) {
         let limits = options.limits;
         for batch in whole(&options, &text).batches {
-            let bytes = batch.body.as_bytes().len() as u64;
+            let requested = requested(&batch);
+            let bytes = requested.len() as u64;
+            prop_assert_eq!(bytes, batch.info().bytes);
             let alone = batch.ends.len() == 1 && options.oversized != Oversized::Refuse;
             prop_assert!(bytes <= limits.max_batch_bytes || alone, "{} bytes", bytes);
+            prop_assert!(batch.body.as_bytes().len() as u64 <= 16 * limits.max_batch_bytes || alone);
+            let text = String::from_utf8_lossy(&requested);
+            let characters = text.encode_utf16().count() as u64;
+            let most = limits.max_batch_characters.unwrap_or(u64::MAX);
+            prop_assert!(characters <= most || batch.copy.is_some(), "{} characters", characters);
             prop_assert!(batch.ends.len() <= limits.max_statements as usize);
+            let joined: u32 = batch.joins.iter().map(|join| join.statements - 1).sum();
+            let commands = batch.ends.len() as u32 - joined;
+            prop_assert!(limits.max_commands.is_none_or(|most| commands <= most));
             let rows = limits.max_rows.is_none_or(|most| batch.rows <= most);
             prop_assert!(rows || batch.ends.len() == 1, "{} rows", batch.rows);
         }
@@ -118,6 +155,9 @@ proptest! {
         // The component is asked through the splitter, which has one batch in flight.
         let mut options = options;
         options.limits.max_in_flight = 1;
+        // Those come from the database.
+        options.limits.max_batch_characters = None;
+        options.limits.max_commands = None;
         let native = whole(&options, &text);
         let mut splitter = Splitter::new(host_options(&options)).expect("the options are valid");
         let mut batches = Vec::new();
@@ -136,6 +176,7 @@ proptest! {
             prop_assert_eq!(&ours.columns, &theirs.columns);
             prop_assert_eq!(&ours.lengths, &theirs.lengths);
             prop_assert_eq!(ours.rows, theirs.rows);
+            prop_assert_eq!(format!("{:?}", ours.joins), format!("{:?}", theirs.joins));
             prop_assert_eq!(format!("{:?}", ours.kinds), format!("{:?}", theirs.kinds));
             prop_assert_eq!(format!("{:?}", ours.scope), format!("{:?}", theirs.scope));
             prop_assert_eq!(format!("{:?}", ours.copy), format!("{:?}", theirs.copy));
@@ -261,6 +302,10 @@ fn host_options(options: &Options) -> sql_batcher::Options {
             Oversized::SendAlone(_) => sql_batcher::Oversized::SendAlone,
         })
         .dialect(of_host(options.dialect));
+    if let Some(merging) = options.merging {
+        host = host.merge_inserts(true).max_insert_rows(merging.max_rows);
+        host = host.fast_path(merging.locates_rows);
+    }
     if let Some(rows) = limits.max_rows {
         host = host.max_rows(rows);
     }

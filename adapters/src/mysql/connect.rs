@@ -98,7 +98,7 @@ pub(super) async fn capabilities(
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
-        multi_row_inserts: true,
+        merging_obstacle: obstacle(connection).await?,
         fast_path: false,
         transactions: true,
         transactional_ddl: false,
@@ -109,6 +109,30 @@ pub(super) async fn capabilities(
         cancel: true,
         notes: Vec::new(),
     })
+}
+
+/// Why an INSERT of several rows may change values where one of a single row is refused: without a
+/// strict mode, or in tables that know no transactions. None where it does not.
+/// <https://dev.mysql.com/doc/refman/8.4/en/sql-mode.html#sql-mode-strict>,
+/// <https://dev.mysql.com/doc/refman/8.4/en/insert.html> (NULL into a column that has none)
+async fn obstacle(connection: &mut MySqlConnection) -> Result<Option<String>, sqlx::Error> {
+    let sql = "SELECT CAST(@@session.sql_mode AS CHAR), CAST(@@default_storage_engine AS CHAR), \
+         CAST((SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = DATABASE() \
+         AND table_type = 'BASE TABLE' AND engine <> 'InnoDB') AS CHAR)";
+    let row = connection.fetch_one(sqlx::raw_sql(sql)).await?;
+    let (mode, engine, others): (String, String, String) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let strict = mode.contains("STRICT_TRANS_TABLES") || mode.contains("STRICT_ALL_TABLES");
+    let why = if !strict {
+        "the session's sql_mode is not strict".to_owned()
+    } else if !engine.eq_ignore_ascii_case("InnoDB") {
+        format!("the default storage engine is {engine}")
+    } else if others != "0" {
+        format!("{others} tables of the database know no transactions")
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(why))
 }
 
 /// A session's thread of a server. Its number may be that of another one when the server was

@@ -85,7 +85,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
-        multi_row_inserts: true,
+        merging_obstacle: None,
         fast_path: false,
         transactions: true,
         transactional_ddl: true,

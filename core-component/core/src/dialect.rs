@@ -1,6 +1,8 @@
 //! The dialects, as data: what a lexer must know about a database's client to split as it does.
 //! No code that decides by the name of a dialect.
 
+use crate::family::FamilyRule;
+
 /// Whose client's rules split the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dialect {
@@ -121,7 +123,57 @@ pub(crate) struct Rules {
     pub(crate) nul: bool,
     pub(crate) body: BodyRule,
     pub(crate) commands: CommandRule,
+    /// Which INSERTs are understood, and may be joined.
+    pub(crate) inserts: InsertRules,
 }
+
+/// What of INSERTs of constants is the same whether rows come one by one or together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InsertRules {
+    /// What they begin with.
+    pub(crate) verbs: &'static [&'static str],
+    /// What encloses names.
+    pub(crate) names: &'static [(u8, u8)],
+    /// What the constants of a column must have in common.
+    pub(crate) families: FamilyRule,
+    /// Letters that may stand before a string: `X'00'`.
+    pub(crate) string_letters: &'static [u8],
+    /// `"…"` is a string.
+    pub(crate) double_quoted_strings: bool,
+    /// `_utf8'…'`
+    pub(crate) character_sets: bool,
+    /// `0x1F`
+    pub(crate) hexadecimal: bool,
+    /// `'…'::type`
+    pub(crate) casts: bool,
+    /// `DATE '…'`
+    pub(crate) typed: bool,
+    /// `ARRAY[…]`, `ROW(…)`
+    pub(crate) constructors: bool,
+    /// `DEFAULT` as a value.
+    pub(crate) defaults: bool,
+    /// How a clause begins that leaves out rows in conflict.
+    pub(crate) ignoring: Option<&'static str>,
+    /// How a clause begins that updates the row in conflict, row by row: a key may repeat.
+    pub(crate) updating: Option<&'static str>,
+}
+
+/// What no dialect is sure of is left out.
+const PLAIN_INSERTS: InsertRules = InsertRules {
+    verbs: &["INSERT INTO"],
+    names: &[(b'"', b'"')],
+    families: FamilyRule::Kind,
+    string_letters: b"X",
+    double_quoted_strings: false,
+    character_sets: false,
+    hexadecimal: false,
+    casts: false,
+    typed: true,
+    constructors: false,
+    defaults: false,
+    ignoring: None,
+    updating: None,
+};
 
 const fn quote(open: u8, close: u8, backslash: bool) -> Quote {
     Quote { open, close, backslash }
@@ -143,6 +195,7 @@ static GENERIC: Rules = Rules {
     nul: true,
     body: BodyRule::Compound,
     commands: CommandRule::None,
+    inserts: PLAIN_INSERTS,
 };
 
 // https://www.sqlite.org/c3ref/complete.html, https://www.sqlite.org/cli.html
@@ -167,6 +220,17 @@ static SQLITE: Rules = Rules {
     nul: false,
     body: BodyRule::SqliteTrigger,
     commands: CommandRule::Sqlite,
+    // https://www.sqlite.org/lang_insert.html, https://www.sqlite.org/lang_upsert.html
+    inserts: InsertRules {
+        verbs: &["INSERT INTO", "INSERT OR IGNORE INTO", "INSERT OR REPLACE INTO", "REPLACE INTO"],
+        names: &[(b'"', b'"'), (b'`', b'`'), (b'[', b']')],
+        families: FamilyRule::Free,
+        hexadecimal: true,
+        typed: false,
+        ignoring: Some("ON CONFLICT"),
+        updating: Some("ON CONFLICT"),
+        ..PLAIN_INSERTS
+    },
 };
 
 // https://www.postgresql.org/docs/current/sql-syntax-lexical.html,
@@ -187,6 +251,17 @@ static POSTGRESQL: Rules = Rules {
     nul: false,
     body: BodyRule::Psql,
     commands: CommandRule::Psql,
+    // https://www.postgresql.org/docs/current/sql-insert.html: values of several rows are each
+    // assigned to their column; an update of a row twice is refused (21000).
+    inserts: InsertRules {
+        families: FamilyRule::Free,
+        string_letters: b"XBNE",
+        casts: true,
+        constructors: true,
+        defaults: true,
+        ignoring: Some("ON CONFLICT"),
+        ..PLAIN_INSERTS
+    },
 };
 
 // https://dev.mysql.com/doc/refman/8.4/en/comments.html,
@@ -207,6 +282,20 @@ static MYSQL: Rules = Rules {
     nul: true,
     body: BodyRule::None,
     commands: CommandRule::MySql,
+    // https://dev.mysql.com/doc/refman/8.4/en/insert.html,
+    // https://dev.mysql.com/doc/refman/8.4/en/innodb-auto-increment-handling.html (mixed mode)
+    inserts: InsertRules {
+        verbs: &["INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO"],
+        names: &[(b'`', b'`')],
+        families: FamilyRule::Numbering,
+        string_letters: b"XBN",
+        double_quoted_strings: true,
+        character_sets: true,
+        hexadecimal: true,
+        defaults: true,
+        updating: Some("ON DUPLICATE KEY UPDATE"),
+        ..PLAIN_INSERTS
+    },
 };
 
 // The grammar of Trino 476, which its command line splits with: strings, `U&''` and `X''` among
@@ -228,6 +317,8 @@ static TRINO: Rules = Rules {
     nul: true,
     body: BodyRule::Routine,
     commands: CommandRule::None,
+    // https://trino.io/docs/current/sql/values.html, …/language/types.html
+    inserts: InsertRules { constructors: true, ..PLAIN_INSERTS },
 };
 
 // https://docs.snowflake.com/en/sql-reference/data-types-text (strings, `$$` without tags),
@@ -250,4 +341,7 @@ static SNOWFLAKE: Rules = Rules {
     nul: true,
     body: BodyRule::Scripting,
     commands: CommandRule::None,
+    // https://docs.snowflake.com/en/sql-reference/sql/insert: the rows are a table of their own
+    // before they are inserted.
+    inserts: InsertRules { families: FamilyRule::Scale, casts: true, ..PLAIN_INSERTS },
 };

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use crate::account::Weight;
 use crate::collected::Collected;
+use crate::merging::Found;
 use crate::splitter::Statement;
-use crate::types::{Batch, Body, CopyPart, Kind, Position, Scope, SealReason};
+use crate::types::{Batch, Body, CopyPart, Join, Kind, Position, Scope, SealReason};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
@@ -44,6 +45,16 @@ pub(crate) struct Filling {
     lengths: Vec<u32>,
     kinds: Vec<Kind>,
     rows: u32,
+    /// INSERTs of constants, be they joined or not.
+    joins: Vec<Join>,
+    /// Statements that are joined to the one before them.
+    joined: usize,
+    /// Bytes of the body that are not sent because of that.
+    saved: u64,
+    /// Units of UTF-16 that are sent, where they are counted.
+    characters: u64,
+    /// Bytes behind the text of the last statement.
+    separator: u64,
     first_statement: u64,
     opened_ms: u64,
     scope: Option<Scope>,
@@ -86,6 +97,17 @@ impl Piece {
         (self.end - self.start + self.tail.len() - 1) as u64
     }
 
+    /// Bytes behind its text.
+    pub(crate) fn separator(&self) -> u64 {
+        (self.bytes() + 1).saturating_sub(u64::from(self.length))
+    }
+
+    /// Its text.
+    pub(crate) fn statement<'a>(&self, window: &'a [u8]) -> &'a [u8] {
+        let end = self.start + self.length as usize;
+        window.get(self.start..end).unwrap_or_default()
+    }
+
     /// Its text and, perhaps, its terminator and the newline behind it.
     pub(crate) fn text<'a>(&self, window: &'a [u8]) -> &'a [u8] {
         &window[self.start..self.end]
@@ -97,8 +119,34 @@ impl Filling {
         self.body.is_empty()
     }
 
+    /// Bytes that are sent.
     pub(crate) fn bytes(&self) -> u64 {
+        self.body_bytes() - self.saved
+    }
+
+    /// Bytes of the body, where nothing is joined yet.
+    pub(crate) fn body_bytes(&self) -> u64 {
         self.body.len() as u64
+    }
+
+    /// Units of UTF-16 that are sent, where they are counted.
+    pub(crate) fn characters(&self) -> u64 {
+        self.characters
+    }
+
+    /// Statements as the database counts them.
+    pub(crate) fn commands(&self) -> usize {
+        self.ends.len() - self.joined
+    }
+
+    /// Bytes of the next statement that are not sent if it is joined to the last one: what stands
+    /// around its rows, and the separator of the last one, less a comma.
+    pub(crate) fn saved_by(&self, found: Found) -> u64 {
+        if !found.joins {
+            return 0;
+        }
+        let around = u64::from(found.prefix) + u64::from(found.tail);
+        (around + self.separator).saturating_sub(1)
     }
 
     pub(crate) fn statements(&self) -> usize {
@@ -133,6 +181,7 @@ impl Filling {
     /// below 4 GiB.
     pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
         let (kind, rows) = class;
+        self.separator = piece.separator();
         if self.ends.is_empty() {
             self.first_statement = at.statement;
         }
@@ -147,6 +196,28 @@ impl Filling {
         self.lengths.push(piece.length);
         self.kinds.push(kind);
         self.rows = self.rows.saturating_add(rows);
+    }
+
+    /// The next statement is an INSERT of constants, which may be joined to the last one.
+    pub(crate) fn locate_rows(&mut self, found: Found) {
+        let saved = self.saved_by(found);
+        match self.joins.last_mut().filter(|_| found.joins) {
+            Some(join) => {
+                join.statements += 1;
+                self.joined += 1;
+                self.saved += saved;
+            }
+            None => {
+                let first = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+                let Found { prefix, tail, .. } = found;
+                self.joins.push(Join { first, statements: 1, prefix, tail });
+            }
+        }
+    }
+
+    /// So many units of UTF-16 more are sent.
+    pub(crate) fn count_characters(&mut self, characters: u64) {
+        self.characters += characters;
     }
 
     /// Whether it holds a `COPY` whose data is not at its end.
@@ -241,7 +312,7 @@ impl Filling {
             lengths: filled.lengths,
             kinds: filled.kinds,
             rows: filled.rows,
-            joins: Vec::new(),
+            joins: filled.joins,
             scope,
             ends_transaction: filled.ends_transaction,
             copy,

@@ -7,7 +7,8 @@ use memchr::memchr;
 use crate::classify::Effect;
 use crate::copy::CopyData;
 use crate::filling::Piece;
-use crate::position::{Cursor, Tracker};
+use crate::merging::Found;
+use crate::position::{Cursor, Tracker, units_of_utf16};
 use crate::session::Session;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Reason, Refusal, Statement};
@@ -17,6 +18,10 @@ use crate::types::{
 
 /// What a byte-order mark looks like in UTF-8; clients skip it at the start of an input.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+/// How much larger than what is sent a batch may be that is joined when it is sent.
+const MOST_APART: u64 = 16;
+/// Positions in a body are 32 bits wide.
+const MOST_BODY_BYTES: u64 = u32::MAX as u64;
 /// Below this, moving the rest of the buffer to its front is not worth it.
 const COMPACT_BYTES: usize = 64 * 1024;
 
@@ -232,6 +237,7 @@ impl Session {
             Err(failure) => return self.refuse(host, failure),
         };
         let backslash = self.splitter.backslash_escapes();
+        let mut found = self.look(host, statement, position);
         let setting = match statement.class.kind {
             Kind::Set => backslash_setting(self.options.dialect, piece.text(&self.input.buffer)),
             _ => None,
@@ -241,11 +247,19 @@ impl Session {
         }
         if placement.starts_batch {
             self.seal(host, placement.reason, true);
-        } else if let Some(reason) = self.overflow(statement, piece) {
+        } else if let Some(reason) = self.overflow(statement, piece, found) {
             self.seal(host, reason, true);
         }
         if self.filling.is_empty() {
             self.filling.open(placement.scope, backslash, self.now_ms);
+            if let (Some(merger), Some(found)) = (&mut self.merger, &mut found) {
+                merger.begin_anew(found);
+            }
+        }
+        let characters = self.characters_of(piece, found);
+        self.filling.count_characters(characters);
+        if let Some(found) = found {
+            self.filling.locate_rows(found);
         }
         self.filling.add(
             &self.input.buffer,
@@ -263,9 +277,52 @@ impl Session {
             self.filling.open_copy();
         } else if placement.ends_batch {
             self.seal(host, placement.reason, true);
-        } else if self.filling.statements() >= self.options.limits.max_statements as usize {
+        } else if self.is_full_with(found) {
             self.seal(host, SealReason::Statements, true);
         }
+    }
+
+    /// What merging makes of the next statement.
+    fn look(
+        &mut self,
+        host: &mut impl Host,
+        statement: &Statement,
+        position: Position,
+    ) -> Option<Found> {
+        let merger = self.merger.as_mut()?;
+        let text = &self.input.buffer[statement.start..statement.end];
+        let kind = statement.class.kind;
+        if matches!(kind, Kind::Insert | Kind::Replace) {
+            return merger.look(text, self.splitter.backslash_escapes());
+        }
+        if merger.note(self.options.dialect, kind, text) {
+            host.emit(Event::MergingEnded(position));
+        }
+        None
+    }
+
+    /// Whether no statement can follow the one just added in its batch.
+    fn is_full_with(&self, found: Option<Found>) -> bool {
+        let limits = &self.options.limits;
+        let commands = limits.max_commands.map_or(usize::MAX, |most| most as usize);
+        self.filling.statements() >= limits.max_statements as usize
+            || (found.is_none() && self.filling.commands() >= commands)
+    }
+
+    /// Units of UTF-16 that are sent because of a statement, where they are counted.
+    fn characters_of(&self, piece: Piece, found: Option<Found>) -> u64 {
+        if self.options.limits.max_batch_characters.is_none() {
+            return 0;
+        }
+        let text = piece.statement(&self.input.buffer);
+        let (around, more) = match found.filter(|found| found.joins) {
+            Some(found) => ((found.prefix as usize, found.tail as usize), 1),
+            None => ((0, 0), 0),
+        };
+        let rows = text.get(around.0..text.len() - around.1).unwrap_or_default();
+        // The last separator is sent behind these rows instead; all are alike but for a newline.
+        let separator = if more == 0 { piece.separator() } else { 0 };
+        units_of_utf16(rows) + more + separator
     }
 
     /// Why a statement cannot be sent at all.
@@ -275,6 +332,16 @@ impl Session {
             Oversized::Refuse => limit,
             Oversized::SendAlone(greatest) => greatest.max(limit),
         };
+        if let Some(most) = self.options.limits.max_batch_characters {
+            let characters = self.characters_of(piece, None) - 1;
+            if characters > most {
+                let message = format!(
+                    "statement of {characters} characters with its terminator exceeds the limit \
+                     of {most}"
+                );
+                return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
+            }
+        }
         let bytes = piece.bytes();
         if bytes > allowed {
             let message = format!(
@@ -293,14 +360,33 @@ impl Session {
     }
 
     /// Which limit the next statement would exceed.
-    fn overflow(&self, statement: &Statement, piece: Piece) -> Option<SealReason> {
+    fn overflow(
+        &self,
+        statement: &Statement,
+        piece: Piece,
+        found: Option<Found>,
+    ) -> Option<SealReason> {
         let limits = &self.options.limits;
         if self.filling.is_empty() {
             return None;
         }
         let room = limits.max_batch_bytes.saturating_sub(self.options.hook_room);
-        if self.filling.bytes() + piece.bytes() > room {
+        let saved = found.map_or(0, |found| self.filling.saved_by(found));
+        let most = limits.max_batch_bytes.saturating_mul(MOST_APART).min(MOST_BODY_BYTES);
+        if self.filling.bytes() + piece.bytes() - saved > room
+            || self.filling.body_bytes() + piece.bytes() > most
+        {
             return Some(SealReason::Bytes);
+        }
+        // Nothing parts the last statement from anything.
+        let characters = self.filling.characters() + self.characters_of(piece, found);
+        if limits.max_batch_characters.is_some_and(|most| characters > most + 1) {
+            return Some(SealReason::Bytes);
+        }
+        let joins = found.is_some_and(|found| found.joins);
+        let most = limits.max_commands.map_or(usize::MAX, |most| most as usize);
+        if !joins && self.filling.commands() >= most {
+            return Some(SealReason::Statements);
         }
         let rows = self.filling.rows().saturating_add(statement.rows);
         limits.max_rows.is_some_and(|limit| rows > limit).then_some(SealReason::Rows)

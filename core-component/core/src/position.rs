@@ -106,6 +106,12 @@ fn characters(text: &[u8]) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
+/// Units of UTF-16, as Java and JavaScript count characters: two for what takes four bytes of UTF-8.
+pub(crate) fn units_of_utf16(text: &[u8]) -> u64 {
+    let units = |byte: &u8| u64::from(*byte & 0xc0 != 0x80) + u64::from(*byte >= 0xf0);
+    text.iter().map(units).sum()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +120,13 @@ mod tests {
     fn columns_count_characters() {
         let place = Cursor::new().after("a\nbä😀c".as_bytes());
         assert_eq!((place.line, place.column, place.offset), (2, 5, 10));
+    }
+
+    #[test]
+    fn units_of_utf16_are_those_of_java() {
+        for text in ["", "abc", "bä", "😀c", "€𝄞"] {
+            assert_eq!(units_of_utf16(text.as_bytes()), text.encode_utf16().count() as u64);
+        }
     }
 
     #[test]

@@ -7,10 +7,11 @@ use memchr::memchr;
 use crate::classify::{Classified, Effect};
 use crate::dialect::Dialect;
 use crate::filling::{Reading, Sealed, is_barrier};
+use crate::merging::{Found, Merger};
 use crate::sequence::Fault;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Splitter};
-use crate::types::{Batch, Body, FailureKind, Kind, Options, Oversized, Scope};
+use crate::types::{Batch, Body, FailureKind, Join, Kind, Options, Oversized, Scope};
 
 /// What ends at a terminator: a statement, or a piece of one that has terminators inside.
 struct Piece<'a> {
@@ -34,7 +35,7 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Body) -> Res
     if batch.copy.is_some() {
         return Err(hook("the data of a copy cannot be replaced"));
     }
-    check_bytes(options, batch, &body)?;
+    check_nul(options, &body)?;
     let counts_rows = options.limits.max_rows.is_some();
     let split = |body| split(options.dialect, body, sealed.reading, counts_rows);
     let (Some(old), Some(new)) = (split(batch.body.as_bytes()), split(body.as_bytes())) else {
@@ -53,8 +54,18 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Body) -> Res
     }
     let rows = check_rows(options, batch, &new)?;
     let shape = Shape::of(&new, &statements, body.as_bytes());
-    put(&mut sealed.batch, shape, rows);
-    sealed.batch.body = Body::new(body.into_bytes());
+    let mut replaced = Batch {
+        ends: shape.ends,
+        lengths: shape.lengths,
+        kinds: shape.kinds,
+        rows,
+        body: Body::new(body.into_bytes()),
+        joins: Vec::new(),
+        ..batch.clone()
+    };
+    replaced.joins = joins(options, &replaced, sealed);
+    check_size(options, &replaced)?;
+    sealed.batch = replaced;
     sealed.barrier = is_barrier(&sealed.batch);
     Ok(())
 }
@@ -63,18 +74,60 @@ fn hook(fact: impl Into<String>) -> Fault {
     (FailureKind::Hook, fact.into())
 }
 
-fn check_bytes(options: &Options, batch: &Batch, body: &Body) -> Result<(), Fault> {
-    let bytes = body.as_bytes().len() as u64;
-    let limit = match options.oversized {
-        Oversized::SendAlone(most) if batch.ends.len() == 1 => {
-            most.max(options.limits.max_batch_bytes)
-        }
-        _ => options.limits.max_batch_bytes,
+/// What is joined of a body: what was joined before and still differs in rows only.
+fn joins(options: &Options, batch: &Batch, sealed: &Sealed) -> Vec<Join> {
+    let Some(merging) = options.merging.filter(|_| !sealed.reading.changes) else {
+        return Vec::new();
     };
-    if bytes > limit {
-        let fact = format!("replaced body of {bytes} bytes exceeds the limit of {limit}");
-        return Err((FailureKind::BatchSizeExceeded, fact));
+    let mut joins: Vec<Join> = Vec::new();
+    for old in &sealed.batch.joins {
+        let mut merger = Merger::new(options.dialect, merging);
+        for index in old.first..old.first + old.statements {
+            match merger.look(batch.statement(index as usize), sealed.reading.backslash) {
+                Some(found) if found.joins => {
+                    joins.last_mut().into_iter().for_each(|join| join.statements += 1);
+                }
+                Some(Found { prefix, tail, .. }) => {
+                    joins.push(Join { first: index, statements: 1, prefix, tail });
+                }
+                None => {}
+            }
+        }
     }
+    if !merging.locates_rows {
+        joins.retain(|join| join.statements > 1);
+    }
+    joins
+}
+
+/// Whether what is sent keeps the limits.
+fn check_size(options: &Options, batch: &Batch) -> Result<(), Fault> {
+    let limits = &options.limits;
+    let limit = match options.oversized {
+        Oversized::SendAlone(most) if batch.ends.len() == 1 => most.max(limits.max_batch_bytes),
+        _ => limits.max_batch_bytes,
+    };
+    let joined: u32 = batch.joins.iter().map(|join| join.statements - 1).sum();
+    let commands = batch.ends.len() as u64 - u64::from(joined);
+    let exceeded = |what: &str, count: u64, limit: u64| {
+        let fact = format!("replaced body of {count} {what} exceeds the limit of {limit}");
+        (count > limit).then_some((FailureKind::BatchSizeExceeded, fact))
+    };
+    let characters = || match limits.max_batch_characters {
+        Some(most) => exceeded("characters", batch.sent_characters(), most),
+        None => None,
+    };
+    let commands = || match limits.max_commands {
+        Some(most) => exceeded("statements", commands, u64::from(most)),
+        None => None,
+    };
+    exceeded("bytes", batch.sent_bytes(), limit)
+        .or_else(characters)
+        .or_else(commands)
+        .map_or(Ok(()), Err)
+}
+
+fn check_nul(options: &Options, body: &Body) -> Result<(), Fault> {
     if !options.dialect.rules().nul && memchr(0, body.as_bytes()).is_some() {
         return Err(hook("the replaced body holds a NUL byte"));
     }
@@ -224,11 +277,4 @@ impl Shape {
 /// Bodies are shorter than 4 GiB.
 fn narrow(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
-}
-
-fn put(batch: &mut Batch, shape: Shape, rows: u32) {
-    batch.ends = shape.ends;
-    batch.lengths = shape.lengths;
-    batch.kinds = shape.kinds;
-    batch.rows = rows;
 }

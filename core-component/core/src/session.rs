@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use crate::account::{Account, Weight};
 use crate::filling::{Filling, Sealed};
 use crate::intake::Input;
+use crate::merging::Merger;
 use crate::sequence::{self, Decision};
 use crate::splitter::Splitter;
 use crate::transaction::ScriptTransaction;
@@ -37,6 +38,8 @@ pub struct Session {
     pub(crate) script: ScriptTransaction,
     pub(crate) account: Account,
     pub(crate) filling: Filling,
+    /// What joins INSERTs, where that is wanted.
+    pub(crate) merger: Option<Merger>,
     pub(crate) waiting: VecDeque<Sealed>,
     /// What ends the run once all before it is applied.
     pub(crate) refusal: Option<Failure>,
@@ -65,6 +68,7 @@ impl Session {
             script: ScriptTransaction::default(),
             account: Account::new(options.transactions == Transactions::Run),
             filling: Filling::default(),
+            merger: options.merging.map(|merging| Merger::new(options.dialect, merging)),
             waiting: VecDeque::new(),
             refusal: None,
             uncommitted: false,
@@ -226,7 +230,10 @@ impl Session {
             return;
         }
         self.batches += 1;
-        let sealed = self.filling.seal(&self.input.buffer, self.batches, reason, last);
+        let mut sealed = self.filling.seal(&self.input.buffer, self.batches, reason, last);
+        if let Some(merger) = &mut self.merger {
+            merger.part(&mut sealed.batch.joins);
+        }
         host.emit(Event::Sealed(sealed.batch.info()));
         self.waiting.push_back(sealed);
     }
@@ -307,6 +314,7 @@ impl Session {
 fn check(options: &Options) -> Result<(), Failure> {
     let limits = &options.limits;
     let most = u64::from(MOST);
+    let merged_rows = options.merging.map_or(1, |merging| merging.max_rows);
     let ranges = [
         ("max-batch-bytes", limits.max_batch_bytes, 1, MAX_BODY_BYTES),
         (
@@ -316,6 +324,9 @@ fn check(options: &Options) -> Result<(), Failure> {
             MAX_BODY_BYTES - 8,
         ),
         ("max-statements", u64::from(limits.max_statements), 1, 1_000_000),
+        ("max-batch-characters", limits.max_batch_characters.unwrap_or(1), 1, u64::MAX),
+        ("max-commands", u64::from(limits.max_commands.unwrap_or(1)), 1, u64::from(u32::MAX)),
+        ("max-rows of merging", u64::from(merged_rows), 1, u64::from(u32::MAX)),
         ("max-rows", u64::from(limits.max_rows.unwrap_or(1)), 1, u64::from(u32::MAX)),
         ("max-in-flight", u64::from(limits.max_in_flight), 1, most),
         ("hook-room", options.hook_room, 0, limits.max_batch_bytes.saturating_sub(1)),

@@ -1,7 +1,10 @@
 //! What goes into a session and what comes out of it. The records of the WIT contract, in plain
 //! Rust; their documentation there is the longer one.
 
+use std::ops::Range;
+
 pub use crate::dialect::Dialect;
+use crate::position::units_of_utf16;
 
 /// What a batch may not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -273,8 +276,8 @@ impl Body {
     }
 }
 
-/// INSERTs that stand one behind the other and differ in their rows only: they are sent as one, the
-/// first up to its last row, then a comma and the rows of each other, then what is behind the rows.
+/// INSERTs that stand one behind the other and differ in their rows only. They are sent as one: for
+/// what stands between the rows of one and the rows of the next, a comma is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join {
     /// The index of the first.
@@ -326,21 +329,45 @@ impl Batch {
     /// Bytes of the request as it is sent.
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
-        let saved: u64 = self.joins.iter().map(|join| self.saved_by(*join)).sum();
-        (self.body.as_bytes().len() as u64).saturating_sub(saved)
+        let saved: usize = self.gaps().map(|gap| gap.len().saturating_sub(1)).sum();
+        (self.body.as_bytes().len() - saved) as u64
     }
 
-    /// Bytes of the body that are not sent because of a join.
-    fn saved_by(&self, join: Join) -> u64 {
-        let (first, others) = (join.first as usize, join.statements.saturating_sub(1) as usize);
-        let last = first + others;
-        let end = |index: usize| self.ends.get(index).map_or(0, |&end| u64::from(end));
-        let start = |index: usize| index.checked_sub(1).map_or(0, end);
-        let length = |index: usize| self.lengths.get(index).map_or(0, |&bytes| u64::from(bytes));
-        let around = u64::from(join.prefix) + u64::from(join.tail);
-        let rows: u64 = (first + 1..=last).map(|index| 1 + length(index) - around).sum();
-        let separator = (end(last) - start(last)) - length(last);
-        (end(last) - start(first)).saturating_sub(length(first) + rows + separator)
+    /// Units of UTF-16 of the request as it is sent.
+    pub(crate) fn sent_characters(&self) -> u64 {
+        let body = self.body.as_bytes();
+        let units = |gap: Range<usize>| units_of_utf16(body.get(gap).unwrap_or_default());
+        let saved: u64 = self.gaps().map(|gap| units(gap).saturating_sub(1)).sum();
+        units_of_utf16(body) - saved
+    }
+
+    /// What of the body a comma is sent for: from behind the last row of a statement to the first
+    /// row of the one that is joined to it.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = Range<usize>> {
+        self.joins.iter().flat_map(move |join| {
+            let first = join.first as usize;
+            let (prefix, tail) = (join.prefix as usize, join.tail as usize);
+            (first + 1..first + join.statements as usize).map(move |index| {
+                let end_of_rows = self.start(index - 1) + self.length(index - 1) - tail;
+                end_of_rows..self.start(index) + prefix
+            })
+        })
+    }
+
+    /// Where a statement starts in the body.
+    fn start(&self, index: usize) -> usize {
+        let before = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        before.map_or(0, |&end| end as usize)
+    }
+
+    fn length(&self, index: usize) -> usize {
+        self.lengths.get(index).map_or(0, |&length| length as usize)
+    }
+
+    /// The text of a statement, without terminator.
+    pub(crate) fn statement(&self, index: usize) -> &[u8] {
+        let start = self.start(index);
+        self.body.as_bytes().get(start..start + self.length(index)).unwrap_or_default()
     }
 
     /// The batch without its text.
@@ -536,6 +563,9 @@ pub enum Event {
     Sealed(BatchInfo),
     /// A command of the database's client was passed over.
     CommandPassedOver(Position),
+    /// A statement lets the session change values rather than refuse them: no INSERTs are joined
+    /// from here on.
+    MergingEnded(Position),
     /// A hook failed and its policy is to ignore it.
     HookIgnored(HookEvent),
     /// A hook wanted a batch left out.

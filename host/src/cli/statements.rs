@@ -96,6 +96,7 @@ impl<W: Write> Printer<W> {
                 sql: text.ok(),
                 sql_base64: text.is_err().then(|| base64(statement.sql)),
                 data_bytes: batch.copy.map(|_| data),
+                merged: batch.is_joined(index),
             };
             serde_json::to_writer(&mut self.out, &line)?;
             self.out.write_all(b"\n")?;
@@ -106,11 +107,14 @@ impl<W: Write> Printer<W> {
     fn text(&mut self, splitter: &Splitter, batch: &Batch) -> io::Result<()> {
         let scope = scope(batch.scope);
         let sealed_by = sealed_by(batch.sealed_by);
-        let bytes = batch.body.len();
+        let bytes = batch.sent_bytes();
         match batch.statements() {
             0 => write!(self.out, "batch {}: data", batch.id)?,
             1 => write!(self.out, "batch {}: 1 statement", batch.id)?,
             count => write!(self.out, "batch {}: {count} statements", batch.id)?,
+        }
+        if batch.commands() < batch.statements() {
+            write!(self.out, " merged to {}", batch.commands())?;
         }
         writeln!(self.out, ", {bytes} bytes, {scope}, {sealed_by}")?;
         for index in 0..batch.statements() {
@@ -187,6 +191,9 @@ struct Line<'a> {
     sql_base64: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     data_bytes: Option<u64>,
+    /// Whether it is sent as one with the statement before it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    merged: bool,
 }
 
 /// Bytes of a `COPY`'s data in this batch.

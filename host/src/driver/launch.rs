@@ -115,7 +115,7 @@ impl Run {
             "batch",
             sql_batcher.batch = batch.id,
             sql_batcher.statements = batch.statements(),
-            sql_batcher.bytes = batch.body.len(),
+            sql_batcher.bytes = batch.sent_bytes(),
             sql_batcher.sealed_by = batch.sealed_by.name(),
             error.r#type = field::Empty,
             otel.status_code = field::Empty,
@@ -134,7 +134,7 @@ impl Run {
         tally.before.statements += known.map(|part| part.range.len() as u64).sum::<u64>();
         if parts.iter().all(|part| part.known.is_some()) {
             tally.before.batches += 1;
-            tally.before.bytes += batch.body.len() as u64;
+            tally.before.bytes += batch.sent_bytes() as u64;
         }
     }
 }

@@ -116,7 +116,7 @@ impl Hook for AuditLog {
             first_statement: batch.first_statement,
             statements: batch.statements(),
             kinds,
-            bytes: batch.body.len(),
+            bytes: batch.sent_bytes(),
             sha256: hex(&Sha256::digest(&batch.body)),
             outcome: "untold",
             settled: 0,

@@ -148,13 +148,18 @@ pub(super) fn shape(settings: &Settings) -> String {
         Dialect::Snowflake => "snowflake",
         _ => "generic",
     };
+    let merging = match settings.merging.map(|merging| merging.max_rows) {
+        None => String::new(),
+        Some(u32::MAX) => ", merge_inserts".to_owned(),
+        Some(rows) => format!(", merge_inserts, max_insert_rows {rows}"),
+    };
     let room = match settings.hook_room {
         0 => String::new(),
         bytes => format!(", hook_room {bytes}"),
     };
     format!(
         "format 1, dialect {dialect}, max_bytes {}, max_statements {}, max_rows {most_rows}, \
-         oversized {alone}, transactions {transactions}{room}",
+         oversized {alone}, transactions {transactions}{merging}{room}",
         settings.max_bytes, settings.max_statements
     )
 }

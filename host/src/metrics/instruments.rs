@@ -141,7 +141,7 @@ impl Instruments {
         let own = [self.own()];
         let sealed_by = KeyValue::new("sealed_by", batch.sealed_by.name());
         self.batches.add(1, &[self.own(), sealed_by]);
-        self.batch_size.record(batch.body.len() as u64, &own);
+        self.batch_size.record(batch.sent_bytes() as u64, &own);
         self.batch_statements.record(batch.statements() as u64, &own);
         self.in_flight.add(1, &own);
         UnderWay { in_flight: self.in_flight.clone(), system: self.system }

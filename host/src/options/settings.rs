@@ -9,6 +9,10 @@ use super::{
 };
 use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_ROW_BYTES};
 
+/// How much larger a batch may be than what is sent of it, where statements are joined: as the
+/// contract says.
+const MOST_APART: u64 = 16;
+
 impl Options {
     /// Bytes of a batch that are left free where there are hooks.
     pub(crate) fn room_for_hooks(&self, max_bytes: u64) -> u64 {
@@ -61,7 +65,7 @@ impl Options {
         settings.max_characters = database.max_request_characters;
         settings.max_commands =
             database.max_statements_per_request.map(|count| count.saturating_sub(rows).max(1));
-        settings.merging = settings.merging.filter(|_| database.multi_row_inserts);
+        settings.merging = settings.merging.filter(|_| database.merging_obstacle.is_none());
         if let Some(merging) = &mut settings.merging {
             merging.max_rows =
                 merging.max_rows.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
@@ -85,11 +89,14 @@ impl Options {
     }
 
     /// What a user should know of what the database has changed.
-    pub(crate) fn note_on(&self, settings: &Settings) -> Option<String> {
+    pub(crate) fn notes_on(&self, settings: &Settings, database: &Capabilities) -> Vec<String> {
         let (wanted, most) = (self.in_flight, settings.max_in_flight);
-        let note =
-            || format!("in_flight of {wanted} is lowered to {most}: no more can write at once");
-        (most < wanted).then(note)
+        let lowered = (most < wanted).then(|| {
+            format!("in_flight of {wanted} is lowered to {most}: no more can write at once")
+        });
+        let obstacle = database.merging_obstacle.as_ref().filter(|_| self.merge_inserts);
+        let unmerged = obstacle.map(|why| format!("no INSERTs are merged: {why}"));
+        lowered.into_iter().chain(unmerged).collect()
     }
 }
 
@@ -121,9 +128,12 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// The most bytes of a body that may cross the boundary.
+    /// The most bytes of a body that may cross the boundary: where statements are joined only when
+    /// they are sent, more than may be sent.
     pub(crate) fn max_body_bytes(&self) -> u64 {
-        self.max_bytes.max(self.send_alone_bytes.unwrap_or(0))
+        let apart = if self.merging.is_some() { MOST_APART } else { 1 };
+        let most = self.max_bytes.saturating_mul(apart).min(u64::from(u32::MAX));
+        most.max(self.send_alone_bytes.unwrap_or(0))
     }
 
     /// The memory limit of the sandbox: see [`SandboxLimits::memory_bytes`].

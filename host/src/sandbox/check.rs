@@ -7,7 +7,11 @@ mod shown;
 use sql_batcher_adapters::CopyPart;
 
 use self::shown::{Shown, UnderWay};
-use crate::{batch::Batch, options::Settings, progress::Progress};
+use crate::{
+    batch::{Batch, Join},
+    options::Settings,
+    progress::Progress,
+};
 
 /// What is right at this point of a run. A violation is a message for people.
 #[derive(Debug)]
@@ -115,12 +119,18 @@ impl Checks {
 
     fn limits(&self, batch: &Batch) -> Check {
         let count = batch.statements();
-        let bytes = batch.body.len() as u64;
+        joins(batch)?;
+        let bytes = batch.sent_bytes() as u64;
         let max_bytes = match (count, self.limits.send_alone_bytes) {
             (1, Some(alone)) => alone.max(self.limits.max_bytes),
             _ => self.limits.max_bytes,
         };
         ensure(bytes <= max_bytes, || format!("{bytes} bytes exceed the limit of {max_bytes}"))?;
+        let (bytes, most) = (batch.body.len() as u64, self.limits.max_body_bytes());
+        ensure(bytes <= most, || format!("a body of {bytes} bytes exceeds the limit of {most}"))?;
+        let commands = batch.commands();
+        let most = self.limits.max_commands.map_or(usize::MAX, |count| count as usize);
+        ensure(commands <= most, || format!("{commands} statements exceed the limit of {most}"))?;
         let max_count = self.limits.max_statements as usize;
         ensure(count <= max_count, || {
             format!("{count} statements exceed the limit of {max_count}")
@@ -173,6 +183,32 @@ fn lists(batch: &Batch) -> Check {
         Some(CopyPart::Middle | CopyPart::Last) => count == 0,
     };
     ensure(right, || format!("{count} statements in copy part {:?}", batch.copy))
+}
+
+/// Whether what is joined lies within the batch, and shares what stands around its rows.
+fn joins(batch: &Batch) -> Check {
+    let mut free = 0;
+    for join in &batch.joins {
+        let (first, count) = (join.first as usize, join.statements as usize);
+        let ascends = count > 0 && first >= free && first + count <= batch.statements();
+        ensure(ascends && batch.copy.is_none(), || {
+            format!("statements that cannot be joined: {join:?}")
+        })?;
+        free = first + count;
+        let text = |index: usize| batch.statement(index).unwrap_or_default();
+        let shared = around_rows(text(first), join);
+        let alike = shared.is_some()
+            && (first..first + count).all(|index| around_rows(text(index), join) == shared);
+        ensure(alike, || format!("joined statements that differ: {join:?}"))?;
+    }
+    Ok(())
+}
+
+/// What stands before and behind the rows of a joined statement.
+fn around_rows<'a>(text: &'a [u8], join: &Join) -> Option<(&'a [u8], &'a [u8])> {
+    let tail = text.len().checked_sub(join.tail as usize)?;
+    let prefix = join.prefix as usize;
+    (prefix <= tail).then(|| (&text[..prefix], &text[tail..]))
 }
 
 fn ends(batch: &Batch) -> Check {

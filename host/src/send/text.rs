@@ -3,115 +3,167 @@
 
 use std::ops::Range;
 
-use sql_batcher_adapters::Problem;
+use sql_batcher_adapters::{InsertRows, Problem, Request, Scope};
 
 use super::Refusal;
-use crate::batch::Batch;
+use crate::batch::{Batch, Join};
 
-/// The text of a request, and what of it is not the script's.
+/// What of a piece is written, and how.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layout<'a> {
+    /// The ledger's row, and the index in the piece of the statement that it stands before.
+    pub(super) row: Option<(&'a str, usize)>,
+    /// Statements of the batch, by index, that are not joined, whatever the batch says.
+    pub(super) apart: Range<usize>,
+    /// Whether to say where the rows of INSERTs are.
+    pub(super) locates_rows: bool,
+}
+
+/// The text of a request, and where it comes from.
+#[derive(Debug, Default)]
 pub(super) struct Text {
     pub(super) body: Vec<u8>,
     pub(super) ends: Vec<u32>,
-    /// Index in the batch of the first statement, and bytes before it in the batch's body.
-    first: usize,
-    start: usize,
-    /// Index of the row's statement, and its bytes.
-    row: Option<(usize, Range<usize>)>,
+    pub(super) inserts: Vec<InsertRows>,
+    /// For each of `ends` the statements of the batch that it is; none for what is not the script's.
+    sources: Vec<Range<usize>>,
+    /// Where in the batch's body a part of this one comes from: the place here, and there. What
+    /// comes from nowhere is not said.
+    origins: Vec<(usize, usize)>,
 }
 
 impl Text {
-    /// Statements of a batch, with a row before that of an index (in the range), or at the end.
-    pub(super) fn of(batch: &Batch, range: Range<usize>, row: Option<(&str, usize)>) -> Self {
-        let start = range.start.checked_sub(1).map_or(0, |before| end(batch, before));
-        let stop = range.end.checked_sub(1).map_or(start, |last| end(batch, last)).max(start);
-        let bytes = batch.body.get(start..stop).unwrap_or_default();
-        let ends = batch.ends.get(range.clone()).unwrap_or_default();
-        let ends = ends.iter().map(|&end| (end as usize).saturating_sub(start)).collect();
-        let mut text =
-            Self { body: Vec::new(), ends: Vec::new(), first: range.start, start, row: None };
-        match row {
-            Some((row, index)) => text.fill(bytes, ends, (row, index)),
-            None => {
-                text.body = bytes.to_vec();
-                text.set_ends(ends);
+    /// Statements of a batch.
+    pub(super) fn of(batch: &Batch, range: Range<usize>, layout: &Layout<'_>) -> Self {
+        let mut text = Self::default();
+        let row_at = layout.row.map(|(_, index)| range.start + index);
+        for index in range.clone() {
+            if let Some((row, _)) = layout.row.filter(|_| row_at == Some(index)) {
+                text.push_own(row, 0..0);
             }
+            let join = batch.join_of(index);
+            let is_apart = layout.apart.contains(&index) && layout.apart.start < index;
+            let joins = join.filter(|join| {
+                join.first < clamp(index)
+                    && index > range.start
+                    && row_at != Some(index)
+                    && !is_apart
+            });
+            match joins {
+                Some(join) => text.join(batch, index, join),
+                None => text.push(batch, index, join.filter(|_| layout.locates_rows)),
+            }
+        }
+        if let Some((row, _)) = layout.row.filter(|_| row_at >= Some(range.end)) {
+            text.push_own(row, 0..0);
         }
         text
     }
 
-    fn fill(&mut self, bytes: &[u8], mut ends: Vec<usize>, (row, index): (&str, usize)) {
-        let at = index.checked_sub(1).and_then(|before| ends.get(before)).copied().unwrap_or(0);
-        let (before, after) = bytes.split_at(at.min(bytes.len()));
-        let parted = before.is_empty() || before.ends_with(b"\n");
-        let row = match (parted, after.is_empty()) {
-            (true, true) => row.to_owned(),
-            (true, false) => format!("{row}\n"),
-            (false, true) => format!("\n{row}"),
-            (false, false) => format!("\n{row}\n"),
-        };
-        for end in ends.iter_mut().skip(index) {
-            *end += row.len();
+    fn push(&mut self, batch: &Batch, index: usize, rows: Option<Join>) {
+        let Some(place) = batch.range(index) else { return };
+        self.part();
+        if let Some(Join { prefix, tail, .. }) = rows {
+            let statement = clamp(self.ends.len());
+            self.inserts.push(InsertRows { statement, prefix, tail });
         }
-        ends.insert(index.min(ends.len()), at + row.len());
-        self.body = [before, row.as_bytes(), after].concat();
-        self.row = Some((index, at..at + row.len()));
-        self.set_ends(ends);
+        self.comes_from(place.start);
+        self.body.extend_from_slice(batch.body.get(place).unwrap_or_default());
+        self.ends.push(clamp(self.body.len()));
+        self.sources.push(index..index + 1);
+    }
+
+    /// Puts the rows of a statement behind those of the one before it.
+    fn join(&mut self, batch: &Batch, index: usize, join: Join) {
+        let (Some(place), Some(gap)) = (batch.range(index), batch.gap_before(index, join)) else {
+            return;
+        };
+        self.body.truncate(self.body.len() - (place.start - gap.start));
+        self.body.push(b',');
+        self.comes_from(gap.end);
+        self.body.extend_from_slice(batch.body.get(gap.end..place.end).unwrap_or_default());
+        if let (Some(end), Some(source)) = (self.ends.last_mut(), self.sources.last_mut()) {
+            *end = clamp(self.body.len());
+            source.end = index + 1;
+        }
+    }
+
+    /// A statement that is not the script's; what goes wrong in it is about those of the source.
+    fn push_own(&mut self, statement: &str, source: Range<usize>) {
+        self.part();
+        self.body.extend_from_slice(statement.as_bytes());
+        self.ends.push(clamp(self.body.len()));
+        self.sources.push(source);
+    }
+
+    /// What follows comes from this place of the batch's body.
+    fn comes_from(&mut self, there: usize) {
+        let here = self.body.len();
+        if self.origin_of(here) != Some(there) {
+            self.origins.push((here, there));
+        }
+    }
+
+    /// Parts the last statement from the next by a newline, which belongs to it.
+    fn part(&mut self) {
+        if let Some(end) = self.ends.last_mut().filter(|_| !self.body.ends_with(b"\n")) {
+            self.body.push(b'\n');
+            *end += 1;
+        }
+    }
+
+    /// What is sent.
+    pub(super) fn request(&self, scope: Scope) -> Request<'_> {
+        let Self { body, ends, inserts, .. } = self;
+        Request { body, ends, scope, copy: None, inserts }
     }
 
     /// The same with a row and a commit behind it.
     pub(super) fn committed_with(mut self, row: &str) -> Self {
-        let bytes = std::mem::take(&mut self.body);
-        let ends: Vec<usize> = self.ends.iter().map(|&end| end as usize).collect();
-        let index = ends.len();
-        self.fill(&bytes, ends, (row, index));
-        self.body.extend_from_slice(b"\nCOMMIT;");
-        self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+        let last = self.sources.last().map_or(0..0, |source| source.end.max(1) - 1..source.end);
+        self.push_own(row, 0..0);
+        self.push_own("COMMIT;", last);
         self
     }
 
-    fn set_ends(&mut self, ends: Vec<usize>) {
-        self.ends = ends.into_iter().map(|end| u32::try_from(end).unwrap_or(u32::MAX)).collect();
-    }
-
-    /// A problem in the terms of the batch.
-    pub(super) fn explain(&self, problem: Problem) -> Refusal {
-        let Some((row, bytes)) = &self.row else { return self.shifted(problem, 0, 0).into() };
-        let (row, statement) = (*row, problem.statement.map(|index| index as usize));
-        if statement == Some(row) {
+    /// A problem in the terms of the batch. What is the row's is the ledger's.
+    pub(super) fn explain(&self, batch: &Batch, problem: Problem) -> Refusal {
+        let last = self.sources.len().saturating_sub(1);
+        let source = |index: u32| self.sources.get(last.min(index as usize)).cloned();
+        let named = problem.statement.and_then(source);
+        if named.as_ref().is_some_and(|source| source.is_empty()) {
             return of_ledger(problem);
         }
-        let beyond = statement.is_some_and(|index| index > row);
-        let kept = problem.kept - u32::from(problem.kept as usize > row);
-        let added = if beyond { bytes.len() } else { 0 };
-        self.shifted(Problem { kept, ..problem }, usize::from(beyond), added).into()
+        let offset = problem.offset.and_then(|offset| self.origin_of(offset as usize));
+        let joined = named.clone().filter(|source| source.len() > 1);
+        // Where several are one to the database, its place in the text says which it means.
+        let meant = offset
+            .map(|offset| batch.statement_at(offset))
+            .filter(|meant| joined.as_ref().is_some_and(|joined| joined.contains(meant)));
+        let statement = meant.or(named.map(|source| source.start)).map(clamp);
+        let kept = self.sources.iter().take(problem.kept as usize).map(|source| source.end).max();
+        let kept = clamp(kept.unwrap_or(0));
+        let offset = offset.map(clamp);
+        let problem = Problem { statement, offset, kept, ..problem };
+        Refusal { joined, ..Refusal::from(problem) }
     }
 
-    fn shifted(&self, problem: Problem, statements: usize, bytes: usize) -> Problem {
-        let move_by = |value: Option<u32>, less: usize, more: usize| {
-            let value = value? as usize;
-            u32::try_from((value.checked_sub(less)?).checked_add(more)?).ok()
-        };
-        let last =
-            (self.first + self.ends.len()).saturating_sub(1 + usize::from(self.row.is_some()));
-        let statement = move_by(problem.statement, statements, self.first)
-            .map(|index| index.min(u32::try_from(last).unwrap_or(u32::MAX)));
-        let offset = move_by(problem.offset, bytes, self.start);
-        let kept = match problem.kept {
-            0 => 0,
-            kept => kept.saturating_add(u32::try_from(self.first).unwrap_or(u32::MAX)),
-        };
-        Problem { statement, offset, kept, ..problem }
+    /// Where in the batch's body a place of this one comes from.
+    fn origin_of(&self, place: usize) -> Option<usize> {
+        let after = self.origins.partition_point(|(here, _)| *here <= place);
+        let (here, there) = *self.origins.get(after.checked_sub(1)?)?;
+        Some(there + (place - here))
     }
 }
 
-fn end(batch: &Batch, index: usize) -> usize {
-    batch.ends.get(index).map_or(0, |&end| end as usize)
+fn clamp(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 pub(super) fn of_ledger(problem: Problem) -> Refusal {
     let message = format!("the ledger's row was refused: {}", problem.message);
     let problem = Problem { message, statement: None, offset: None, ..problem };
-    Refusal { problem, by_ledger: true, is_certain: false }
+    Refusal { by_ledger: true, ..Refusal::from(problem) }
 }
 
 #[cfg(test)]
@@ -121,12 +173,25 @@ mod tests {
     use super::*;
     use crate::batch::tests::batch;
 
-    fn text(range: Range<usize>, row: Option<(&str, usize)>) -> Text {
+    fn of_three() -> Batch {
         let mut batch = batch(&["a", "bb", "ccc"]);
         // As the component gives it: nothing parts the last statement from anything.
         batch.body.pop();
         *batch.ends.last_mut().unwrap() -= 1;
-        Text::of(&batch, range, row)
+        batch
+    }
+
+    fn text(range: Range<usize>, row: Option<(&str, usize)>) -> Text {
+        Text::of(&of_three(), range, &Layout { row, ..Layout::default() })
+    }
+
+    /// Three INSERTs that are joined, and another statement before and behind them.
+    fn of_joined() -> Batch {
+        let insert = |row: &str| format!("INSERT INTO t VALUES {row} ON CONFLICT DO NOTHING");
+        let (one, two, three) = (insert("(1)"), insert("(22), (3)"), insert("(4)"));
+        let mut batch = batch(&["x", &one, &two, &three, "y"]);
+        batch.joins = vec![Join { first: 1, statements: 3, prefix: 21, tail: 23 }];
+        batch
     }
 
     fn cut(text: &Text) -> Vec<&str> {
@@ -142,41 +207,93 @@ mod tests {
         statements
     }
 
+    fn at(statement: u32, offset: u32) -> Problem {
+        let problem = Problem::new(Fault::Statement, "no");
+        Problem { statement: Some(statement), offset: Some(offset), ..problem }
+    }
+
     #[test]
     fn a_row_is_a_statement_of_its_own_wherever_it_stands() {
         assert_eq!(cut(&text(0..3, None)), ["a;\n", "bb;\n", "ccc;"]);
         assert_eq!(cut(&text(0..3, Some(("R;", 0)))), ["R;\n", "a;\n", "bb;\n", "ccc;"]);
         assert_eq!(cut(&text(0..3, Some(("R;", 2)))), ["a;\n", "bb;\n", "R;\n", "ccc;"]);
-        assert_eq!(cut(&text(0..3, Some(("R;", 3)))), ["a;\n", "bb;\n", "ccc;", "\nR;"]);
+        assert_eq!(cut(&text(0..3, Some(("R;", 3)))), ["a;\n", "bb;\n", "ccc;\n", "R;"]);
         assert_eq!(cut(&text(1..2, Some(("R;", 0)))), ["R;\n", "bb;\n"]);
         let committed = text(0..2, None).committed_with("R;");
-        assert_eq!(cut(&committed), ["a;\n", "bb;\n", "R;", "\nCOMMIT;"]);
-        assert_eq!(cut(&text(0..0, None).committed_with("R;")), ["R;", "\nCOMMIT;"]);
+        assert_eq!(cut(&committed), ["a;\n", "bb;\n", "R;\n", "COMMIT;"]);
+        assert_eq!(cut(&text(0..0, None).committed_with("R;")), ["R;\n", "COMMIT;"]);
     }
 
     #[test]
     fn a_problem_counts_in_the_batch() {
-        let at = |statement: u32, offset: u32| {
-            let problem = Problem::new(Fault::Statement, "no");
-            Problem { statement: Some(statement), offset: Some(offset), ..problem }
+        let place = |text: &Text, problem: Problem| {
+            let problem = text.explain(&of_three(), problem).problem;
+            (problem.statement, problem.offset)
         };
-        let place = |refusal: Refusal| (refusal.problem.statement, refusal.problem.offset);
         // The row is the first of the request, so "bb" is its third, and begins at byte 6.
-        let whole = text(0..3, Some(("R;", 0)));
-        assert_eq!(place(whole.explain(at(2, 6))), (Some(1), Some(3)));
-        let cut = text(1..3, None);
-        assert_eq!(place(cut.explain(at(1, 4))), (Some(2), Some(7)));
+        assert_eq!(place(&text(0..3, Some(("R;", 0))), at(2, 6)), (Some(1), Some(3)));
+        assert_eq!(place(&text(1..3, None), at(1, 4)), (Some(2), Some(7)));
         let last = text(0..3, Some(("R;", 2)));
-        assert_eq!(place(last.explain(at(1, 3))), (Some(1), Some(3)));
-        assert_eq!(place(last.explain(at(3, 10))), (Some(2), Some(7)));
+        assert_eq!(place(&last, at(1, 3)), (Some(1), Some(3)));
+        assert_eq!(place(&last, at(3, 10)), (Some(2), Some(7)));
+        // What is only found at the commit is about the last statement.
+        let committed = text(0..2, None).committed_with("R;");
+        assert_eq!(place(&committed, at(3, 11)).0, Some(1));
     }
 
     #[test]
     fn a_problem_of_the_row_is_the_ledgers() {
         let problem = Problem { statement: Some(0), ..Problem::new(Fault::Statement, "no") };
-        let refusal = text(0..3, Some(("R;", 0))).explain(problem);
+        let refusal = text(0..3, Some(("R;", 0))).explain(&of_three(), problem);
         assert!(refusal.by_ledger);
         assert_eq!(refusal.problem.statement, None);
         assert_eq!(refusal.problem.message, "the ledger's row was refused: no");
+    }
+
+    #[test]
+    fn what_is_joined_is_one_statement_however_it_is_cut() {
+        let batch = of_joined();
+        let of = |range, row, apart| {
+            let layout = Layout { row, apart, ..Layout::default() };
+            let text = Text::of(&batch, range, &layout);
+            cut(&text).into_iter().map(|part| part.trim_ascii().to_owned()).collect::<Vec<_>>()
+        };
+        let insert = |rows: &str| format!("INSERT INTO t VALUES {rows} ON CONFLICT DO NOTHING;");
+        let (x, y, row) = ("x;".to_owned(), "y;".to_owned(), "R;".to_owned());
+        let all = insert("(1),(22), (3),(4)");
+        assert_eq!(of(0..5, None, 0..0), [x.clone(), all.clone(), y.clone()]);
+        assert_eq!(of(0..5, Some(("R;", 0)), 0..0), [row.clone(), x.clone(), all, y]);
+        assert_eq!(of(2..4, None, 0..0), [insert("(22), (3),(4)")]);
+        assert_eq!(of(1..2, None, 0..0), [insert("(1)")]);
+        let (one, others) = (insert("(1)"), insert("(22), (3),(4)"));
+        assert_eq!(of(0..4, Some(("R;", 2)), 0..0), [x.clone(), one, row, others]);
+        let singles = [x, insert("(1)"), insert("(22), (3)"), insert("(4)")];
+        assert_eq!(of(0..4, None, 1..4), singles);
+    }
+
+    #[test]
+    fn a_problem_of_joined_statements_is_about_all_of_them_or_the_one_that_is_meant() {
+        let batch = of_joined();
+        let text = Text::of(&batch, 0..5, &Layout::default());
+        let whole = text.explain(&batch, Problem { offset: None, ..at(1, 0) });
+        assert_eq!((whole.problem.statement, whole.joined), (Some(1), Some(1..4)));
+        let place = String::from_utf8_lossy(&text.body).find("(4)").unwrap();
+        let meant = text.explain(&batch, at(1, clamp(place)));
+        assert_eq!(meant.problem.statement, Some(3));
+        let start = meant.problem.offset.unwrap() as usize;
+        assert!(batch.body[start..].starts_with(b"(4) ON"));
+        let other = text.explain(&batch, Problem { kept: 2, ..at(2, 0) });
+        assert_eq!((other.problem.statement, other.joined), (Some(4), None));
+        assert_eq!(other.problem.kept, 4);
+    }
+
+    #[test]
+    fn rows_are_located_where_that_is_wanted() {
+        let batch = of_joined();
+        let layout = Layout { locates_rows: true, ..Layout::default() };
+        let text = Text::of(&batch, 0..5, &layout);
+        assert_eq!(text.inserts, [InsertRows { statement: 1, prefix: 21, tail: 23 }]);
+        let row = Layout { row: Some(("R;", 0)), ..layout };
+        assert_eq!(Text::of(&batch, 1..4, &row).inserts[0].statement, 1);
     }
 }

@@ -45,7 +45,7 @@ impl Slot {
                 let message = format!("{}; the ledger says: not applied", refusal.problem.message);
                 let problem =
                     Problem { outcome_unknown: false, transient: true, message, ..refusal.problem };
-                Err(Trouble::Refused(Refusal { problem, by_ledger: false, is_certain: true }))
+                Err(Trouble::Refused(Refusal { is_certain: true, ..Refusal::from(problem) }))
             }
             _ => Err(Trouble::Refused(refusal)),
         }

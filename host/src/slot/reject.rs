@@ -109,7 +109,7 @@ impl Slot {
         }
         result.map_err(|problem| {
             let problem = Problem { outcome_unknown: false, ..problem };
-            Trouble::Refused(Refusal { problem, by_ledger: true, is_certain: false })
+            Trouble::Refused(Refusal { by_ledger: true, ..Refusal::from(problem) })
         })
     }
 }

@@ -1,0 +1,228 @@
+//! Which INSERTs of a script may be sent as one: those that stand one behind the other and differ in
+//! their rows only, of constants that mean the same alone and together. In doubt none.
+
+use memchr::memmem;
+
+use crate::dialect::{Dialect, Rules};
+use crate::family::Families;
+use crate::insert::{InsertRows, rows_behind, rows_of};
+use crate::types::{Join, Kind, Merging};
+
+/// An INSERT whose rows were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Bytes of it before its first row.
+    pub(crate) prefix: u32,
+    /// Bytes of it behind its last row.
+    pub(crate) tail: u32,
+    /// How many rows it has.
+    pub(crate) rows: u32,
+    /// Whether it may be joined to the one before it.
+    pub(crate) joins: bool,
+}
+
+/// What is known of the INSERTs that a next one could be joined to.
+#[derive(Debug)]
+pub(crate) struct Merger {
+    rules: &'static Rules,
+    options: Merging,
+    /// Whether a statement of the script has made joining unsafe.
+    is_off: bool,
+    /// Whether the last statement was an INSERT that was understood.
+    open: bool,
+    prefix: Vec<u8>,
+    tail: Vec<u8>,
+    rows: u32,
+    families: Families,
+    /// Those of the statement that is looked at.
+    own: Families,
+}
+
+impl Merger {
+    pub(crate) fn new(dialect: Dialect, options: Merging) -> Self {
+        Self {
+            rules: dialect.rules(),
+            options,
+            is_off: false,
+            open: false,
+            prefix: Vec::new(),
+            tail: Vec::new(),
+            rows: 0,
+            families: Families::default(),
+            own: Families::default(),
+        }
+    }
+
+    /// A batch is closed, and nothing is joined to what is in it. Says what was joined only, unless
+    /// all rows are wanted.
+    pub(crate) fn part(&mut self, joins: &mut Vec<Join>) {
+        self.open = false;
+        if !self.options.locates_rows {
+            joins.retain(|join| join.statements > 1);
+        }
+    }
+
+    /// Looks at the text of the next statement, without terminator. None where it is no INSERT of
+    /// constants.
+    #[must_use]
+    pub(crate) fn look(&mut self, text: &[u8], backslash: Option<bool>) -> Option<Found> {
+        let found = if self.is_off { None } else { self.rows(text, backslash) };
+        self.open &= found.is_some();
+        found
+    }
+
+    fn rows(&mut self, text: &[u8], backslash: Option<bool>) -> Option<Found> {
+        if self.open
+            && text.starts_with(&self.prefix)
+            && let Some(rows) =
+                rows_behind(self.rules, backslash, text, self.prefix.len(), &mut self.own)
+            && text[rows.end..] == self.tail
+        {
+            let all = self.rows.checked_add(rows.count);
+            let joins = all.is_some_and(|all| all <= self.options.max_rows)
+                && self.families.join(self.rules.inserts.families, &self.own);
+            if joins {
+                self.rows += rows.count;
+            } else {
+                self.begin(rows.count);
+            }
+            return found(text, rows, joins);
+        }
+        let rows = rows_of(self.rules, backslash, text, &mut self.own)?;
+        self.prefix.clear();
+        self.prefix.extend_from_slice(&text[..rows.prefix]);
+        self.tail.clear();
+        self.tail.extend_from_slice(&text[rows.end..]);
+        self.begin(rows.count);
+        found(text, rows, false)
+    }
+
+    /// The statement that was looked at is the first of a batch, and cannot be joined to others
+    /// but those that follow.
+    pub(crate) fn begin_anew(&mut self, found: &mut Found) {
+        if found.joins {
+            found.joins = false;
+            self.begin(found.rows);
+        }
+        self.open = true;
+    }
+
+    fn begin(&mut self, rows: u32) {
+        self.open = true;
+        self.rows = rows;
+        std::mem::swap(&mut self.families, &mut self.own);
+    }
+
+    /// Takes note of a statement that is no INSERT; true where nothing can be joined any more.
+    pub(crate) fn note(&mut self, dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
+        self.open = false;
+        let goes_off = !self.is_off && unsettles(dialect, kind, text);
+        self.is_off |= goes_off;
+        goes_off
+    }
+}
+
+fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
+    let narrow = |bytes: usize| u32::try_from(bytes).ok();
+    Some(Found {
+        prefix: narrow(rows.prefix)?,
+        tail: narrow(text.len() - rows.end)?,
+        rows: rows.count,
+        joins,
+    })
+}
+
+/// Whether a statement lets MySQL change values rather than refuse them where there are several
+/// rows: without a strict mode, or with tables that know no transactions.
+fn unsettles(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
+    if dialect != Dialect::MySql || !matches!(kind, Kind::Set | Kind::Create | Kind::Alter) {
+        return false;
+    }
+    let text = text.to_ascii_lowercase();
+    let says = |word: &str| memmem::find(&text, word.as_bytes()).is_some();
+    if kind == Kind::Set {
+        let strict =
+            says("strict_trans_tables") || says("strict_all_tables") || says("traditional");
+        return says("storage_engine") || (says("sql_mode") && !strict);
+    }
+    says("engine") && !says("innodb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joins(dialect: Dialect, max_rows: u32, texts: &[&str]) -> Vec<Option<bool>> {
+        let mut merger = Merger::new(dialect, Merging { max_rows, locates_rows: false });
+        texts
+            .iter()
+            .map(|text| {
+                let kind = match text.as_bytes().first() {
+                    Some(b'I') => Kind::Insert,
+                    Some(b'R') => Kind::Replace,
+                    Some(b'S') => Kind::Set,
+                    _ => Kind::Create,
+                };
+                if !matches!(kind, Kind::Insert | Kind::Replace) {
+                    merger.note(dialect, kind, text.as_bytes());
+                    return None;
+                }
+                merger.look(text.as_bytes(), None).map(|found| found.joins)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn what_differs_in_rows_only_is_joined() {
+        let texts = ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (2), (3)"];
+        assert_eq!(joins(Dialect::PostgreSql, 9, &texts), [Some(false), Some(true)]);
+        let other = ["INSERT INTO t VALUES (1)", "INSERT INTO u VALUES (2)"];
+        assert_eq!(joins(Dialect::PostgreSql, 9, &other), [Some(false), Some(false)]);
+        let between = [texts[0], "SET x = 1", texts[1]];
+        assert_eq!(joins(Dialect::PostgreSql, 9, &between), [Some(false), None, Some(false)]);
+        let tail = ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"];
+        assert_eq!(joins(Dialect::PostgreSql, 9, &tail), [Some(false), Some(false)]);
+    }
+
+    #[test]
+    fn rows_are_joined_up_to_their_limit() {
+        let one = "INSERT INTO t VALUES (1)";
+        let two = "INSERT INTO t VALUES (1), (2)";
+        for (texts, expected) in [
+            ([one, one, one], [Some(false), Some(true), Some(true)]),
+            ([two, one, one], [Some(false), Some(true), Some(false)]),
+            ([two, two, one], [Some(false), Some(false), Some(true)]),
+        ] {
+            assert_eq!(joins(Dialect::Sqlite, 3, &texts), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_conflict_of_families_begins_anew() {
+        let texts = ["INSERT INTO t VALUES (NULL)", "INSERT INTO t VALUES (5)"];
+        let more = [texts[0], texts[1], texts[1], texts[0]];
+        let expected = [Some(false), Some(false), Some(true), Some(false)];
+        assert_eq!(joins(Dialect::MySql, 9, &more), expected);
+    }
+
+    #[test]
+    fn without_a_strict_mode_mysql_is_left_alone() {
+        let insert = "INSERT INTO t VALUES (1)";
+        let after = |text: &str| joins(Dialect::MySql, 9, &[insert, text, insert, insert])[3];
+        for off in [
+            "SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO'",
+            "SET sql_mode = @old",
+            "SET default_storage_engine = MyISAM",
+            "CREATE TABLE t (a INT) ENGINE=MyISAM",
+        ] {
+            assert_eq!(after(off), None, "{off}");
+        }
+        for on in [
+            "SET NAMES utf8",
+            "SET sql_mode = 'STRICT_TRANS_TABLES'",
+            "CREATE TABLE t (a INT) ENGINE=InnoDB",
+        ] {
+            assert_eq!(after(on), Some(true), "{on}");
+        }
+    }
+}
