@@ -6,6 +6,7 @@
 //! - `startup`: how long from the start of the process to its first batch?
 //! - `databases`: how much faster than one statement per round trip is a whole run?
 //! - `recovery`: what does a ledger cost, and what do several batches in flight gain?
+//! - `trino`: how much faster than one statement a request are joined INSERTs there?
 //! - `memory`: does the program need more memory for a larger script?
 //!
 //! `cargo xtask bench` runs all of them, with servers of its own. Without servers:

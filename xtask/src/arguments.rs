@@ -6,8 +6,9 @@ usage: cargo xtask COMMAND
 
 commands:
   demo        load examples/demo.sql into an SQLite file and ask it a question
-  test        start PostgreSQL and MariaDB, run every test, stop them
+  test        start PostgreSQL, MariaDB and, where it can be had, Trino, run every test, stop them
               [--skip-servers] [-- ARGUMENTS FOR cargo test]
+              [--trino]  only what is about Trino, which must be there
   bench       the same with the benchmarks
               [--skip-servers] [-- ARGUMENTS FOR cargo bench]
   servers     start the servers, print how to reach them, stop them at Enter or Ctrl-C
@@ -17,6 +18,7 @@ commands:
 environment:
   SQL_BATCHER_TEST_POSTGRES_URL   use this PostgreSQL server, start none
   SQL_BATCHER_TEST_MYSQL_URL      use this MariaDB or MySQL server, start none
+  SQL_BATCHER_TEST_TRINO_URL      use this Trino server, fetch and start none
   SQL_BATCHER_TEST_POSTGRES_BIN   folder of initdb, postgres, psql and pg_dump: looked at first
   SQL_BATCHER_TEST_MYSQL_BIN      folder of mariadb and mariadb-dump: looked at first
   SQL_BATCHER_CORE_COMPONENT      use this component, build none (needs no wasm target)";
@@ -43,6 +45,8 @@ pub(crate) enum Task {
 pub(crate) struct CargoOptions {
     /// Do without the servers, and say so.
     pub(crate) skip_servers: bool,
+    /// Only what is about Trino, which must be there (`test` only).
+    pub(crate) trino: bool,
     /// What stood behind `--`: for cargo, as it is.
     pub(crate) cargo_arguments: Vec<String>,
 }
@@ -57,8 +61,8 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
         return Ok(Task::Help);
     };
     let task = match command.as_str() {
-        "test" => return cargo_options(rest).map(Task::Test),
-        "bench" => return cargo_options(rest).map(Task::Bench),
+        "test" => return cargo_options(rest, &["--skip-servers", "--trino"]).map(Task::Test),
+        "bench" => return cargo_options(rest, &["--skip-servers"]).map(Task::Bench),
         "demo" => Task::Demo,
         "servers" => Task::Servers,
         "setup" => Task::Setup,
@@ -72,19 +76,23 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
 }
 
 /// Reads what stands behind `test` or `bench`.
-fn cargo_options(words: &[String]) -> Result<CargoOptions, String> {
+fn cargo_options(words: &[String], known: &[&str]) -> Result<CargoOptions, String> {
     let mut options = CargoOptions::default();
     let mut words = words.iter();
     for word in words.by_ref() {
         match word.as_str() {
-            "--skip-servers" => options.skip_servers = true,
             "--" => break,
+            "--skip-servers" => options.skip_servers = true,
+            "--trino" if known.contains(&"--trino") => options.trino = true,
             unknown => {
                 return Err(format!("unknown argument `{unknown}` (those for cargo follow `--`)"));
             }
         }
     }
     options.cargo_arguments = words.cloned().collect();
+    if options.trino && options.skip_servers {
+        return Err("`--trino` needs the servers that `--skip-servers` leaves out".to_owned());
+    }
     Ok(options)
 }
 
@@ -105,12 +113,21 @@ mod tests {
     fn what_follows_two_dashes_is_for_cargo_as_it_is() {
         let options = CargoOptions {
             skip_servers: true,
+            trino: false,
             cargo_arguments: ["--test", "a", "--", "--skip-servers"].map(String::from).to_vec(),
         };
         assert_eq!(
             parsed("test --skip-servers -- --test a -- --skip-servers"),
             Ok(Task::Test(options))
         );
+    }
+
+    #[test]
+    fn trino_alone_is_for_tests_and_needs_its_servers() {
+        let options = CargoOptions { trino: true, ..CargoOptions::default() };
+        assert_eq!(parsed("test --trino"), Ok(Task::Test(options)));
+        assert!(parsed("bench --trino").is_err());
+        assert!(parsed("test --trino --skip-servers").is_err());
     }
 
     #[test]

@@ -18,6 +18,19 @@ use crate::arguments::CargoOptions;
 use crate::toolchain;
 use crate::workspace::Workspace;
 
+/// What `--trino` runs: the adapter's own tests and those of `tests/`.
+const TRINO_TESTS: [&str; 9] = [
+    "-p",
+    "sql-batcher-adapters",
+    "-p",
+    "sql-batcher-tests",
+    "--lib",
+    "--test",
+    "trino",
+    "--test",
+    "clients",
+];
+
 /// Tells the tests that doing without servers was asked for.
 const SKIP_SERVERS: &str = "SQL_BATCHER_SKIP_SERVERS";
 /// Tells the tests where to write down that they were skipped.
@@ -32,12 +45,17 @@ pub(crate) const PROGRAM: &str = "SQL_BATCHER_TEST_BIN";
 /// If a server cannot be had, the build fails, or a test was skipped that had its server.
 pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitCode> {
     toolchain::ensure_wasm_target()?;
-    let servers = if options.skip_servers { None } else { Some(Servers::start()?) };
+    let servers = match options.skip_servers {
+        true => None,
+        false => Some(Servers::start()?.with_trino(workspace.target(), options.trino)?),
+    };
     workspace.build()?;
 
     let skipped = SkippedTests::start(workspace)?;
     let mut cargo = workspace.cargo(&["test"]);
-    if !chooses_packages(&options.cargo_arguments) {
+    if options.trino {
+        cargo.args(TRINO_TESTS);
+    } else if !chooses_packages(&options.cargo_arguments) {
         cargo.arg("--workspace");
     }
     cargo.args(&options.cargo_arguments);
@@ -56,6 +74,9 @@ pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitC
             list(&skipped)
         )));
     }
+    if let Some(why) = servers.as_ref().and_then(Servers::without_trino) {
+        println!("\nNOT TESTED: anything on a real Trino server, because {why}");
+    }
     Ok(exit_code(status))
 }
 
@@ -66,7 +87,8 @@ pub(crate) fn point_to_servers(command: &mut Command, servers: Option<&Servers>)
         None => command
             .env(SKIP_SERVERS, "1")
             .env_remove(xtask::servers::POSTGRES_URL)
-            .env_remove(xtask::servers::MYSQL_URL),
+            .env_remove(xtask::servers::MYSQL_URL)
+            .env_remove(xtask::servers::TRINO_URL),
     };
 }
 
@@ -88,6 +110,7 @@ fn chooses_packages(arguments: &[String]) -> bool {
 fn print_untested(skipped: &BTreeSet<String>) {
     println!("\nnot tested, because of --skip-servers:");
     println!("  PostgreSQL: anything on a real server, or against psql and pg_dump");
+    println!("  Trino: anything on a real server, or against its command line and Python client");
     println!("  MariaDB, MySQL: anything on a real server, or against mariadb and mariadb-dump");
     if !skipped.is_empty() {
         println!("skipped tests: {}\n{}", skipped.len(), list(skipped));

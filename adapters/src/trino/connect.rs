@@ -228,7 +228,7 @@ pub(super) fn capabilities(server: String, max_query_length: u64) -> Capabilitie
         max_request_characters: Some(max_query_length),
         max_statements_per_request: Some(1),
         max_rows_per_insert: None,
-        multi_row_inserts: true,
+        merging_obstacle: None,
         fast_path: false,
         transactions: false,
         transactional_ddl: false,

@@ -257,8 +257,10 @@ fn refused(answer: &Answer) -> Problem {
         400..=499 => Fault::Options,
         _ => Fault::Connection,
     };
+    // A page of a gateway says nothing to the point.
+    let is_page = answer.header("content-type").is_some_and(|kind| kind.contains("html"));
     let said = match answer.words() {
-        words if words.is_empty() => String::new(),
+        words if words.is_empty() || is_page => String::new(),
         words => format!(": {words}"),
     };
     Problem {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sql_batcher::{Batcher, ErrorKind, RetryOptions};
-use sql_batcher_adapters::{Adapter as _, PoolOptions, connect};
+use sql_batcher_adapters::{PoolOptions, connect};
 use sql_batcher_tests::{
     conformance::{bare, session},
     http_proxy::Deed,

@@ -5,6 +5,7 @@ mod errors;
 mod faults;
 mod foreign;
 mod runs;
+mod secure;
 
 use std::{
     net::{SocketAddr, ToSocketAddrs as _},

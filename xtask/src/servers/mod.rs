@@ -12,6 +12,7 @@ mod postgres;
 mod programs;
 mod prometheus;
 mod server;
+mod trino;
 
 use std::env;
 use std::ffi::OsString;
@@ -33,6 +34,11 @@ pub use server::Server;
 pub const POSTGRES_URL: &str = "SQL_BATCHER_TEST_POSTGRES_URL";
 /// The variable with the URL of the MariaDB or MySQL server.
 pub const MYSQL_URL: &str = "SQL_BATCHER_TEST_MYSQL_URL";
+
+/// The variable with the URL of the Trino server.
+pub const TRINO_URL: &str = "SQL_BATCHER_TEST_TRINO_URL";
+/// The variable that says why there is none.
+pub const NO_TRINO: &str = "SQL_BATCHER_TEST_NO_TRINO";
 
 /// The variable with the file that the PostgreSQL server logs to.
 const POSTGRES_LOG: &str = "SQL_BATCHER_TEST_POSTGRES_LOG";
@@ -100,7 +106,7 @@ pub fn has_disks() -> bool {
 /// The servers, and how to reach them. Dropping it stops what was started.
 pub struct Servers {
     variables: Variables,
-    _running: Vec<Server>,
+    running: Vec<Server>,
 }
 
 impl Servers {
@@ -134,7 +140,49 @@ impl Servers {
             }
             running.push(server);
         }
-        Ok(Self { variables, _running: running })
+        Ok(Self { variables, running })
+    }
+
+    /// Adds a Trino server; what is missing is fetched. Where it cannot be had, the reason is said
+    /// loudly, and the tests that need it are left out.
+    ///
+    /// # Errors
+    ///
+    /// If it `must` be there, and cannot be had.
+    pub fn with_trino(mut self, target: &Path, must: bool) -> Result<Self> {
+        if trino::is_given() {
+            return Ok(self);
+        }
+        match self.start_trino(target) {
+            Ok(()) => Ok(self),
+            Err(error) if must => Err(Error::new(format!("Trino cannot be tested: {error}"))),
+            Err(error) => {
+                announce(&format!("NOT TESTED: Trino ({error})"));
+                self.variables.push((NO_TRINO, error.to_string().into()));
+                Ok(self)
+            }
+        }
+    }
+
+    fn start_trino(&mut self, target: &Path) -> Result<()> {
+        let given = || env::var(POSTGRES_URL).ok();
+        let started = self.variables.iter().find(|(name, _)| *name == POSTGRES_URL);
+        let started = started.map(|(_, url)| url.to_string_lossy().into_owned());
+        let postgres = started.or_else(given).unwrap_or_default();
+        let programs = trino::Programs::find_or_fetch(target)?;
+        announce("starting Trino");
+        let (server, variables) = trino::start(&programs, &postgres)?;
+        self.variables.extend(programs.variables());
+        self.variables.extend(variables);
+        self.running.push(server);
+        Ok(())
+    }
+
+    /// Why there is no Trino server, where one was to be had.
+    #[must_use]
+    pub fn without_trino(&self) -> Option<String> {
+        let why = self.variables.iter().find(|(name, _)| *name == NO_TRINO);
+        why.map(|(_, why)| why.to_string_lossy().into_owned())
     }
 
     /// What to set in the environment of a test.
