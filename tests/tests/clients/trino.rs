@@ -18,10 +18,10 @@ const JAVA: &str = "SQL_BATCHER_TEST_JAVA";
 /// Asks the command line's splitter.
 const SPLIT: &str = include_str!("TrinoSplit.java");
 
-const EXPLAINED: &[Explained] = &[(
-    "not-utf8",
-    "the command line reads text, and puts something else in place of what is none",
-)];
+const EXPLAINED: &[Explained] = &[
+    ("byte-order-mark", "the command line sends the mark at the beginning of a file to its server"),
+    ("not-utf8", "the command line reads text, and puts something else in place of what is none"),
+];
 
 #[test]
 fn cases_are_split_as_trinos_command_line_splits_them() {
