@@ -47,7 +47,13 @@ impl Running {
 
     /// Waits until the statement that is being registered is cancelled.
     pub(super) async fn refused(&self) {
-        self.refused.notified().await;
+        loop {
+            self.refused.notified().await;
+            // It may have been told of one before this.
+            if matches!(*self.at(), At::Refused) {
+                return;
+            }
+        }
     }
 
     /// Whether the session was ended from outside.

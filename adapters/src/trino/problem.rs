@@ -161,8 +161,8 @@ fn offset_of(sql: &str, location: Location) -> Option<u32> {
     }
     let line = rest.split('\n').next().unwrap_or_default();
     let column = usize::try_from(location.column_number.checked_sub(1)?).ok()?;
-    let ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
-    let at = ends.skip(column).next()?;
+    let mut ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+    let at = ends.nth(column)?;
     u32::try_from(sql.len() - rest.len() + at).ok()
 }
 

@@ -110,7 +110,11 @@ async fn a_run_over_a_way_that_fails_now_and_then_applies_everything_once() {
         random =
             random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let roll = (random >> 33) as usize;
-        if roll % 5 == 0 { FAULTS[1..][roll / 5 % (FAULTS.len() - 1)] } else { Deed::Forward }
+        if roll.is_multiple_of(5) {
+            FAULTS[1..][roll / 5 % (FAULTS.len() - 1)]
+        } else {
+            Deed::Forward
+        }
     });
     let builder = Batcher::builder_boxed(adapter).in_flight(4);
     let mut batcher = builder.build().await.expect("a run begins");
