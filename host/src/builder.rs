@@ -311,7 +311,13 @@ impl Builder {
         let bounds = Bounds::of(&settings, database);
         let Times { connect_timeout, attempt_timeout, deadline } = settings.times;
         let deadline = deadline.map(|after| Deadline { at: Instant::now() + after, after });
-        let guard = Guard { connect_timeout, attempt_timeout, deadline, stop: stop.clone() };
+        let guard = Guard {
+            connect_timeout,
+            attempt_timeout,
+            deadline,
+            stop: stop.clone(),
+            interrupted_at: None,
+        };
         let idle = (0..settings.max_in_flight).map(|number| Slot {
             number,
             adapter: Arc::clone(&self.adapter),

@@ -29,6 +29,8 @@ pub(crate) struct Guard {
     /// How long the whole run may take.
     pub(crate) deadline: Option<Deadline>,
     pub(crate) stop: watch::Receiver<Stop>,
+    /// When the last request was interrupted, if it was.
+    pub(crate) interrupted_at: Option<Instant>,
 }
 
 /// The end of the time of a run.
@@ -39,7 +41,7 @@ pub(crate) struct Deadline {
 }
 
 /// The end of a limit that begins now, or of what a deadline and the cancel at it leave of it.
-pub(crate) fn no_later_than(limit: Duration, deadline: Option<Deadline>) -> Instant {
+fn no_later_than(limit: Duration, deadline: Option<Deadline>) -> Instant {
     let own = Instant::now() + limit;
     deadline.map_or(own, |deadline| own.min(deadline.at + CANCEL_WITHIN))
 }
@@ -79,12 +81,14 @@ impl Guard {
         work: impl Future<Output = Result<T, E>>,
     ) -> Guarded<T, E> {
         let limit = self.limit();
+        self.interrupted_at = None;
         let mut work = pin!(work);
         let why = tokio::select! {
             biased;
             result = &mut work => return Guarded { result, interrupted: false },
             why = interrupted(limit, &mut self.stop, Stop::Abort) => why,
         };
+        self.interrupted_at = Some(Instant::now());
         let stopping = async {
             let cancel = cancel?;
             let ask = async {
@@ -142,6 +146,14 @@ impl Guard {
         work: impl Future<Output = T>,
     ) -> Option<T> {
         timeout_at(no_later_than(limit, self.deadline), work).await.ok()
+    }
+
+    /// Until when the goodbyes at the end of a run may take: no longer than their own limit, than
+    /// a deadline leaves of it, or than a cancel may take that came before. One that found no answer
+    /// leaves no time for them.
+    pub(crate) fn goodbye_until(&self, limit: Duration) -> Instant {
+        let until = no_later_than(limit, self.deadline);
+        self.interrupted_at.map_or(until, |at| until.min(at + CANCEL_WITHIN))
     }
 
     fn limit(&self) -> Option<(Instant, Why)> {

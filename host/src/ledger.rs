@@ -200,7 +200,11 @@ impl Ledger {
         if let Some(past) = past {
             text::same_shape(&past.run, &past.shape, &shape)?;
             let ledger = Self { table, run: past.run, resumed, dialect };
-            let history = History::read(connection, &ledger, options.in_doubt).await?;
+            let mut history = History::read(connection, &ledger, options.in_doubt).await?;
+            if options.run.is_none() && history.is_empty() {
+                let last = connection.fetch(&text::last_applied(&ledger.table)).await?;
+                history.other = last.into_iter().flatten().flatten().next();
+            }
             return Ok((ledger, history));
         }
         let run = options.run.clone().unwrap_or_else(new_run);

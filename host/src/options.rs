@@ -112,6 +112,8 @@ pub struct Options {
 pub(crate) struct Merging {
     pub(crate) max_rows: u32,
     pub(crate) locates_rows: bool,
+    /// Whether `INSERT IGNORE` of MySQL is joined, too.
+    pub(crate) joins_ignore: bool,
 }
 
 /// Limits on time; none: no limit.

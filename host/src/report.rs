@@ -37,7 +37,7 @@ pub struct Report {
     pub skipped: u64,
     /// Sent, and it cannot be known what became of them.
     pub unknown: u64,
-    /// Found, and not sent.
+    /// Found, and not sent; or sent, then cancelled with the run and taken back.
     pub not_reached: u64,
     /// Sent or waiting, their fate not yet decided.
     pub open: u64,
@@ -195,11 +195,13 @@ impl Report {
             ("open", self.open),
         ];
         for (name, count) in fates {
-            if name == "applied" && self.resumed > 0 {
-                line(f, name, format_args!("{count}, of which before: {}", self.resumed))?;
-            } else if count > 0 || name == "applied" {
+            if count > 0 || name == "applied" {
                 line(f, name, format_args!("{count}"))?;
             }
+        }
+        if self.resumed > 0 {
+            let dealt_with = format_args!("{} were dealt with by an earlier process", self.resumed);
+            line(f, "resumed", dealt_with)?;
         }
         line(f, "rows", format_args!("{}", self.rows))
     }
@@ -290,6 +292,18 @@ mod tests {
   note        foreign keys are off
   error       disk gone"
         );
+    }
+
+    #[test]
+    fn what_an_earlier_process_has_dealt_with_may_be_more_than_what_is_applied() {
+        let before = Before { statements: 9, ..Before::default() };
+        let account = Account { statements: 10, applied: 8, rejected: 2, ..Account::default() };
+        let mut report = Report::default();
+        report.count(&account, before);
+        let said = report.to_string();
+        let expected = "\n  applied     8\n  rejected    2\n  \
+                        resumed     9 were dealt with by an earlier process\n";
+        assert!(said.contains(expected), "{said}");
     }
 
     #[test]

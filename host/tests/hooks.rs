@@ -151,7 +151,7 @@ async fn a_skipped_batch_is_counted_and_neither_sent_nor_shown_to_others() {
     assert_eq!((report.applied, report.skipped, report.statements), (3, 2, 5));
     assert_eq!(sent(&database), ["INSERT 1; INSERT 2;", "INSERT 5;"]);
     assert_eq!(log.lock().unwrap().iter().filter(|line| line.contains(" 2 ")).count(), 0);
-    assert_eq!(report.notes, ["hook \"h\" left out 1 batches, first: not today"]);
+    assert_eq!(report.notes, ["hook \"h\" left out 1 batch, first: not today"]);
 }
 
 #[tokio::test]

@@ -126,6 +126,25 @@ async fn without_a_name_the_newest_run_is_resumed_or_one_is_begun() {
 }
 
 #[tokio::test]
+async fn a_newest_run_that_has_applied_nothing_is_named_with_the_one_that_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let unnamed = |resume| LedgerOptions { run: None, resume, ..LedgerOptions::default() };
+    let script = format!("{TABLE}{}", rows(0..20));
+    run(on(folder.path()).await.ledger(ledger()), &script).await.unwrap();
+    // Somebody forgets to say that it is to be resumed.
+    let error = run(on(folder.path()).await.ledger(unnamed(false)), &script).await.unwrap_err();
+    let forgotten = error.report().unwrap().run.clone().unwrap();
+    let error = run(on(folder.path()).await.ledger(unnamed(true)), &script).await.unwrap_err();
+    let note = format!(
+        "run {forgotten:?} is the newest and has applied nothing; the last that has is \"r1\": to \
+         go on with that, name it"
+    );
+    assert_eq!(error.report().unwrap().notes, [note]);
+    let report = run(on(folder.path()).await.ledger(resume()), &script).await.unwrap();
+    assert_eq!((report.resumed, report.notes.len()), (21, 0));
+}
+
+#[tokio::test]
 async fn the_settings_of_the_session_are_made_again_before_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let begin = format!(
@@ -282,6 +301,16 @@ async fn a_statement_that_no_transaction_protects_is_asked_about() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_says_which_statements_no_transaction_protects() {
+    let database = Scripted::new();
+    let script = "INSERT 1;\nVACUUM;\nINSERT 2;\nVACUUM;";
+    let report = run(Batcher::builder(database).ledger(ledger()), script).await.unwrap();
+    let note = "statements that could not share a transaction with their row in the ledger: 2, \
+                the first at 2:1";
+    assert_eq!(report.notes, [note]);
 }
 
 #[tokio::test]

@@ -199,6 +199,45 @@ async fn a_commit_of_the_run_that_is_swallowed() {
     ends_in_time(ended, ErrorKind::OutcomeUnknown);
 }
 
+/// The goodbyes to the other sessions take no time of their own.
+#[tokio::test(start_paused = true)]
+async fn a_swallowed_request_with_a_limit_of_its_own_and_no_deadline() {
+    let limit = Duration::from_secs(5);
+    for in_flight in [1, 4] {
+        let network = Stalling::new(Scripted::new());
+        let builder = Batcher::builder(network.clone()).max_statements(1).in_flight(in_flight);
+        let mut batcher = builder.attempt_timeout(limit).build().await.unwrap();
+        batcher.push_str("INSERT 1; INSERT 2; INSERT 3; INSERT 4;").await.unwrap();
+        batcher.flush().await.unwrap();
+        network.stall();
+        let started = Instant::now();
+        batcher.push_str("INSERT 5;").await.unwrap();
+        let error = batcher.finish().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::OutcomeUnknown, "{error}");
+        assert_eq!(started.elapsed(), limit + GRACE, "{in_flight} in flight: {error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_aborted_run_whose_request_is_swallowed() {
+    for in_flight in [1, 4] {
+        let network = Stalling::new(Scripted::new());
+        let builder = Batcher::builder(network.clone()).max_statements(1).in_flight(in_flight);
+        let mut batcher = builder.build().await.unwrap();
+        let canceller = batcher.canceller();
+        batcher.push_str("INSERT 1; INSERT 2; INSERT 3; INSERT 4;").await.unwrap();
+        batcher.flush().await.unwrap();
+        network.stall();
+        batcher.push_str("INSERT 5;").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let started = Instant::now();
+        canceller.abort();
+        let error = batcher.finish().await.unwrap_err();
+        assert_eq!((error.kind(), started.elapsed()), (ErrorKind::Cancelled, GRACE), "{error}");
+        assert_eq!(error.report().unwrap().unknown, 1);
+    }
+}
+
 /// The network stalls behind the answer to the second request, so what stalls is the polite end.
 #[tokio::test(start_paused = true)]
 async fn what_is_said_after_a_failure() {

@@ -139,6 +139,23 @@ impl Direct {
         }
     }
 
+    /// All values that a query gives, as the texts that they are sent as.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn values(&mut self, query: &str) -> Vec<Option<String>> {
+        let sql = sqlx::raw_sql(AssertSqlSafe(query.to_owned()));
+        let values: Result<_, sqlx::Error> = with!(self, session => {
+            let rows = session.fetch_all(sql).await;
+            let rows = rows.map(|rows| {
+                let texts = rows.iter().map(|row| (0..row.len()).map(|at| row.try_get_unchecked(at)));
+                texts.flatten().collect()
+            });
+            rows.and_then(|texts| texts)
+        });
+        values.unwrap_or_else(|error| panic!("{query}: {error}"))
+    }
+
     /// Ends the session.
     ///
     /// # Panics

@@ -113,7 +113,11 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
             },
             oversized,
             transactions,
-            merging: merging.map(|(max_rows, locates_rows)| Merging { max_rows, locates_rows }),
+            merging: merging.map(|(max_rows, locates_rows)| Merging {
+                max_rows,
+                locates_rows,
+                joins_ignore: true,
+            }),
             ..Options::new(dialect)
         }
     })

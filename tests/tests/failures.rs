@@ -3,11 +3,11 @@
 //! a clock that is driven.
 #![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use proptest::prelude::*;
 use sql_batcher::{
-    Batcher, Error, LedgerOptions, Reject, Report, RetryOptions,
+    Batcher, Error, LedgerOptions, Reject, Report, RetryOptions, Transactions,
     adapters::{
         AdapterError, Effects, Fault, Problem, Scripted,
         scripted::{Answer, Event},
@@ -38,9 +38,41 @@ struct Setting {
     ledger: bool,
     /// A statement among these that nothing may run beside.
     barrier: Option<u32>,
+    /// What is one transaction.
+    together: Together,
     deeds: Vec<(u8, Deed)>,
+    /// What the database does with the commit of a run that is one transaction.
+    commit: Deed,
     /// Which connections are refused.
     refusals: u32,
+}
+
+/// What is applied as a whole or not at all, besides a batch.
+#[derive(Clone, Debug)]
+enum Together {
+    Nothing,
+    /// These, in a transaction of the script's own.
+    These(Range<u32>),
+    /// The run.
+    All,
+}
+
+impl Setting {
+    /// The statements in the script's own transaction.
+    fn own(&self) -> Range<u32> {
+        match &self.together {
+            Together::These(own) => own.start..own.end.min(self.statements),
+            Together::Nothing | Together::All => 0..0,
+        }
+    }
+}
+
+fn together() -> impl Strategy<Value = Together> {
+    prop_oneof![
+        2 => Just(Together::Nothing),
+        2 => (0_u32..30, 1_u32..9).prop_map(|(first, count)| Together::These(first..first + count)),
+        1 => Just(Together::All),
+    ]
 }
 
 fn deed() -> impl Strategy<Value = Deed> {
@@ -56,18 +88,21 @@ fn deed() -> impl Strategy<Value = Deed> {
 fn setting() -> impl Strategy<Value = Setting> {
     let numbers = (1_u32..30, 1_u32..6, 1_u32..5, 0_u32..4, 0_u32..3);
     let switches = (any::<bool>(), any::<bool>(), prop::option::of(0_u32..30));
-    (numbers, switches, prop::collection::vec((0_u8..4, deed()), 0..25)).prop_map(
-        |(numbers, (skips, ledger, barrier), deeds)| {
+    let deeds = (prop::collection::vec((0_u8..4, deed()), 0..25), deed());
+    (numbers, switches, together(), deeds).prop_map(
+        |(numbers, (skips, ledger, barrier), together, (deeds, commit))| {
             let (statements, per_batch, in_flight, max_retries, refusals) = numbers;
             Setting {
                 statements,
                 per_batch,
                 in_flight,
                 max_retries,
-                skips,
+                skips: skips && !matches!(together, Together::All),
                 ledger,
                 barrier,
+                together,
                 deeds,
+                commit,
                 refusals,
             }
         },
@@ -103,6 +138,24 @@ fn statement(number: u32, setting: &Setting) -> String {
     }
 }
 
+/// The script, with the transaction that it has, if it has one.
+fn script(setting: &Setting) -> String {
+    let own = setting.own();
+    let text = |number| {
+        let is_own = own.contains(&number);
+        let begin = if is_own && number == own.start { "BEGIN;\n" } else { "" };
+        let commit = if is_own && number + 1 == own.end { "COMMIT;\n" } else { "" };
+        format!("{begin}{};\n{commit}", statement(number, setting))
+    };
+    (0..setting.statements).map(text).collect()
+}
+
+/// The numbers of a script's statements that have one.
+fn numbers(text: &str) -> Vec<u32> {
+    let lines = text.lines().filter(|line| line.contains(|character: char| character.is_numeric()));
+    lines.map(number).collect()
+}
+
 fn number(text: &str) -> u32 {
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap()
@@ -111,6 +164,8 @@ fn number(text: &str) -> u32 {
 struct Ended {
     result: Result<Report, Error>,
     rejected: Vec<u32>,
+    /// How many statements were handed over as bad.
+    handed_over: u64,
     database: Scripted,
 }
 
@@ -123,17 +178,22 @@ async fn run(setting: &Setting) -> Ended {
         let refused = AdapterError::new(Fault::Connection, "connection refused");
         database.refuse(AdapterError { transient: true, ..refused });
     }
+    database.answer_commit(answer(&setting.commit));
     let retries = RetryOptions { max_retries: setting.max_retries, ..RetryOptions::default() };
     let mut builder = Batcher::builder(database.clone())
         .max_statements(setting.per_batch)
         .in_flight(setting.in_flight)
         .attempt_timeout(Duration::from_secs(5))
         .retries(retries);
+    if matches!(setting.together, Together::All) {
+        builder = builder.transactions(Transactions::Run);
+    }
     let (rejects, rejected) = std::sync::mpsc::channel();
     if setting.skips {
         builder = builder.skip_bad(
             move |reject: &Reject<'_>| {
-                rejects.send(number(&String::from_utf8_lossy(reject.sql))).unwrap();
+                let numbers = numbers(&String::from_utf8_lossy(reject.sql));
+                rejects.send((numbers, reject.statements)).unwrap();
                 Ok(())
             },
             None,
@@ -145,13 +205,13 @@ async fn run(setting: &Setting) -> Ended {
         builder = builder.ledger(LedgerOptions { run: Some("r".into()), ..Default::default() });
     }
     let mut batcher = builder.build().await.unwrap();
-    let script: String =
-        (0..setting.statements).map(|n| format!("{};\n", statement(n, setting))).collect();
-    let result = match batcher.push_str(&script).await {
+    let result = match batcher.push_str(&script(setting)).await {
         Ok(()) => batcher.finish().await,
         Err(error) => Err(error),
     };
-    Ended { result, rejected: rejected.try_iter().collect(), database }
+    let (rejected, counts): (Vec<_>, Vec<u64>) = rejected.try_iter().unzip();
+    let handed_over = counts.into_iter().sum();
+    Ended { result, rejected: rejected.concat(), handed_over, database }
 }
 
 fn on_a_paused_clock(setting: &Setting) -> Ended {
@@ -168,7 +228,7 @@ proptest! {
 
     #[test]
     fn every_statement_is_in_the_report_once_and_its_state_is_the_truth(setting in setting()) {
-        let Ended { result, rejected, database } = on_a_paused_clock(&setting);
+        let Ended { result, rejected, handed_over, database } = on_a_paused_clock(&setting);
         let report = match &result {
             Ok(report) => report.clone(),
             Err(error) => error.report().unwrap().clone(),
@@ -182,16 +242,24 @@ proptest! {
             database.applied_statements().iter().map(|text| number(text)).collect();
         let distinct: BTreeSet<u32> = held.iter().copied().collect();
         prop_assert_eq!(distinct.len(), held.len(), "doubled: {:?}", held);
-        let count = held.len() as u64;
+        let own = setting.own();
+        let of_own = own.clone().filter(|number| distinct.contains(number)).count();
+        prop_assert!(of_own == 0 || of_own == own.len(), "half a transaction: {:?}", held);
+        // With its first and last statement, which have no number.
+        let count = held.len() as u64 + if of_own > 0 { 2 } else { 0 };
+        let all = u64::from(setting.statements) + if own.is_empty() { 0 } else { 2 };
+        if matches!(setting.together, Together::All) {
+            prop_assert!(count == 0 || count == all, "half the run: {:?}", held);
+        }
         prop_assert!(report.applied <= count && count <= report.applied + report.unknown,
             "{} are held; {:?}", count, report);
         if setting.in_flight == 1 {
             prop_assert!(held.is_sorted(), "out of order: {:?}", held);
         }
-        prop_assert_eq!(rejected.len() as u64, report.rejected);
+        prop_assert_eq!(handed_over, report.rejected);
         prop_assert!(rejected.iter().all(|number| !distinct.contains(number)));
         if result.is_ok() {
-            prop_assert_eq!(report.applied + report.rejected, u64::from(setting.statements));
+            prop_assert_eq!(report.applied + report.rejected, all);
         }
         if let Some(barrier) = setting.barrier.filter(|barrier| distinct.contains(barrier)) {
             let at = held.iter().position(|number| *number == barrier).unwrap();
@@ -216,7 +284,9 @@ fn batches_run_beside_one_another_as_many_as_may_be() {
             skips: false,
             ledger: false,
             barrier: None,
+            together: Together::Nothing,
             deeds,
+            commit: Deed::Applies,
             refusals: 0,
         };
         let Ended { result, database, .. } = on_a_paused_clock(&setting);

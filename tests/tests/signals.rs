@@ -5,9 +5,12 @@
 
 use std::{
     fmt::Write as _,
-    fs,
-    io::{BufRead as _, BufReader, Read as _},
+    fs::{self, File},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    path::PathBuf,
     process::{self, Child, ChildStderr, Command, Output, Stdio},
+    sync::mpsc::{Sender, channel},
+    thread,
 };
 
 use sql_batcher_tests::{
@@ -17,8 +20,8 @@ use sql_batcher_tests::{
 };
 use tempfile::TempDir;
 
-/// Enough that no run is at its end before it hears the signal.
-const ROWS: i64 = 30_000;
+/// Rows of many batches.
+const ROWS: i64 = 3000;
 /// Rows before and behind a statement that waits.
 const ROWS_BESIDE: i64 = 100;
 /// What a run ends with that a signal has ended.
@@ -56,14 +59,33 @@ impl Script {
         text
     }
 
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("script.sql")
+    }
+
     fn write(&self, text: &str) {
-        fs::write(self.folder.path().join("script.sql"), text).unwrap();
+        fs::write(self.file(), text).unwrap();
+    }
+
+    /// Gives a text as a file that does not end before this is dropped, so that no run is at its
+    /// end before it hears a signal.
+    fn write_without_end(&self, text: String) -> Sender<()> {
+        let (file, (end, ended)) = (self.file(), channel());
+        assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+        thread::spawn(move || {
+            let mut pipe = File::options().write(true).open(file).unwrap();
+            // Nobody reads all of it where the run has ended.
+            if pipe.write_all(text.as_bytes()).is_ok() {
+                assert!(ended.recv().is_err(), "it is dropped");
+            }
+        });
+        end
     }
 
     fn command(&self, more: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.args(["run", "--database", &self.url, "--ledger", "--max-bytes", "4KiB"]);
-        command.args(more).arg(self.folder.path().join("script.sql"));
+        command.args(more).arg(self.file());
         command.stdout(Stdio::null()).stderr(Stdio::piped());
         command
     }
@@ -121,7 +143,8 @@ impl Running {
 async fn ends_and_goes_on(url: &str) {
     for signal in ["INT", "TERM"] {
         let mut script = Script::new(url, &format!("signals_{signal}")).await;
-        script.write(&script.rows(0..ROWS));
+        let rows = script.rows(0..ROWS);
+        let end = script.write_without_end(rows.clone());
         let mut running = script.start();
         while script.count().await == 0 {
             tokio::task::yield_now().await;
@@ -130,8 +153,11 @@ async fn ends_and_goes_on(url: &str) {
         running.stops();
         let (code, said) = running.end();
         assert_eq!(code, Some(INTERRUPTED), "{said}");
+        drop(end);
+        fs::remove_file(script.file()).unwrap();
+        script.write(&rows);
         let applied = script.count().await;
-        assert!(applied < ROWS, "the run is too fast for this test");
+        assert!(applied < ROWS, "the last batch has not ended");
         let lines: Vec<&str> = said.lines().collect();
         let fate = format!("{applied} statements were applied");
         assert_eq!(lines[0], "interrupted: nothing more was sent", "{said}");

@@ -99,6 +99,7 @@ pub(super) async fn capabilities(
         max_statements_per_request: None,
         max_rows_per_insert: None,
         merging_obstacle: obstacle(connection).await?,
+        merges_ignoring: !constrains_values(connection).await?,
         fast_path: false,
         transactions: true,
         transactional_ddl: false,
@@ -133,6 +134,26 @@ async fn obstacle(connection: &mut MySqlConnection) -> Result<Option<String>, sq
         return Ok(None);
     };
     Ok(Some(why))
+}
+
+/// Whether values have constraints: those of tables (MySQL before 8.0.16 has none), and those of
+/// views. `INSERT IGNORE` of a single row is refused by them, as MariaDB has it, and of several rows
+/// leaves out the one (seen on MariaDB 10.11).
+async fn constrains_values(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+    let views = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.views \
+         WHERE table_schema = DATABASE() AND check_option <> 'NONE'";
+    let checks = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.check_constraints \
+         WHERE constraint_schema = DATABASE()";
+    for sql in [views, checks] {
+        match connection.fetch_one(sqlx::raw_sql(sql)).await {
+            Ok(row) if row.try_get::<String, _>(0)? != "0" => return Ok(true),
+            Ok(_) => {}
+            // The server has no such table, and so no such constraints.
+            Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42S02") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(false)
 }
 
 /// A session's thread of a server. Its number may be that of another one when the server was

@@ -82,6 +82,7 @@ pub(super) async fn capabilities(
         max_statements_per_request: None,
         max_rows_per_insert: None,
         merging_obstacle: None,
+        merges_ignoring: true,
         fast_path: false,
         transactions: true,
         transactional_ddl: true,

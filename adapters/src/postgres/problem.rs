@@ -244,6 +244,18 @@ mod tests {
     }
 
     #[test]
+    fn what_may_pass_is_found_behind_other_errors() {
+        for (kind, expected) in [
+            (std::io::ErrorKind::ConnectionReset, true),
+            (std::io::ErrorKind::PermissionDenied, false),
+        ] {
+            let cause = Error::Configuration(Box::new(Error::Io(kind.into())));
+            let error = Error::AnyDriverError(Box::new(cause));
+            assert_eq!(classify(&error).transient, expected, "{error:?}");
+        }
+    }
+
+    #[test]
     fn a_message_shows_names_and_no_values() {
         for (code, routine, message, shown) in [
             ("22P02", None, "syntax for type integer: \"s\"", "syntax for type integer: \"…\""),

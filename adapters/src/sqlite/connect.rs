@@ -86,6 +86,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_statements_per_request: None,
         max_rows_per_insert: None,
         merging_obstacle: None,
+        merges_ignoring: true,
         fast_path: false,
         transactions: true,
         transactional_ddl: true,

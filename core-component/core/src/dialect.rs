@@ -134,6 +134,8 @@ pub(crate) struct Rules {
 pub(crate) struct InsertRules {
     /// What they begin with.
     pub(crate) verbs: &'static [&'static str],
+    /// What one begins with that treats a single row otherwise where values have constraints.
+    pub(crate) ignoring_verb: Option<&'static str>,
     /// What encloses names.
     pub(crate) names: &'static [(u8, u8)],
     /// What the constants of a column must have in common.
@@ -163,6 +165,7 @@ pub(crate) struct InsertRules {
 /// What no dialect is sure of is left out.
 const PLAIN_INSERTS: InsertRules = InsertRules {
     verbs: &["INSERT INTO"],
+    ignoring_verb: None,
     names: &[(b'"', b'"')],
     families: FamilyRule::Kind,
     string_letters: b"X",
@@ -291,7 +294,8 @@ static MYSQL: Rules = Rules {
     // https://dev.mysql.com/doc/refman/8.4/en/insert.html,
     // https://dev.mysql.com/doc/refman/8.4/en/innodb-auto-increment-handling.html (mixed mode)
     inserts: InsertRules {
-        verbs: &["INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO"],
+        verbs: &["INSERT INTO", "REPLACE INTO"],
+        ignoring_verb: Some("INSERT IGNORE INTO"),
         names: &[(b'`', b'`')],
         families: FamilyRule::Numbering,
         string_letters: b"XBN",

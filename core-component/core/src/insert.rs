@@ -16,14 +16,15 @@ pub(crate) struct InsertRows {
     pub(crate) count: u32,
 }
 
-/// The rows of an INSERT whose text is new; their families are put in.
+/// The rows of an INSERT whose text is new; their families are put in. `ignores`: whether the verb
+/// may be the one that ignores what is refused.
 pub(crate) fn rows_of(
-    rules: &'static Rules,
+    (rules, ignores): (&'static Rules, bool),
     backslash: Option<bool>,
     text: &[u8],
     families: &mut Families,
 ) -> Option<InsertRows> {
-    let prefix = head(rules, text)?;
+    let prefix = head(rules, ignores, text)?;
     let rows = rows_behind(rules, backslash, text, prefix, families)?;
     is_harmless(&rules.inserts, &text[rows.end..]).then_some(rows)
 }
@@ -55,9 +56,9 @@ pub(crate) fn rows_behind(
 }
 
 /// Where the first row begins: behind `INSERT INTO t (a, b) VALUES `.
-fn head(rules: &'static Rules, text: &[u8]) -> Option<usize> {
+fn head(rules: &'static Rules, ignores: bool, text: &[u8]) -> Option<usize> {
     let mut head = Head { rules: &rules.inserts, text, at: 0 };
-    head.verb()?;
+    head.verb(ignores)?;
     head.name()?;
     while head.eat(b'.') {
         head.name()?;
@@ -89,9 +90,10 @@ struct Head<'a> {
 
 impl Head<'_> {
     /// `INSERT INTO`, or what else the dialect has that adds rows one by one.
-    fn verb(&mut self) -> Option<()> {
+    fn verb(&mut self, ignores: bool) -> Option<()> {
         let start = self.at;
-        for words in self.rules.verbs {
+        let ignoring = self.rules.ignoring_verb.filter(|_| ignores);
+        for words in self.rules.verbs.iter().copied().chain(ignoring) {
             self.at = start;
             if words.split(' ').all(|word| {
                 let fits = self.is_word(word);
@@ -167,7 +169,7 @@ mod tests {
     fn found(dialect: Dialect, text: &str) -> Option<(usize, usize, u32)> {
         let rules = dialect.rules();
         let mut families = Families::default();
-        let rows = rows_of(rules, None, text.as_bytes(), &mut families)?;
+        let rows = rows_of((rules, true), None, text.as_bytes(), &mut families)?;
         Some((rows.prefix, rows.end, rows.count))
     }
 

@@ -88,7 +88,8 @@ impl Merger {
             }
             return found(text, rows, joins);
         }
-        let rows = rows_of(self.rules, backslash, text, &mut self.own)?;
+        let how = (self.rules, self.options.joins_ignore);
+        let rows = rows_of(how, backslash, text, &mut self.own)?;
         self.prefix.clear();
         self.prefix.extend_from_slice(&text[..rows.prefix]);
         self.tail.clear();
@@ -118,6 +119,7 @@ impl Merger {
         self.open = false;
         let goes_off = !self.is_off && unsettles(dialect, kind, text);
         self.is_off |= goes_off;
+        self.options.joins_ignore &= !constrains_values(dialect, kind, text);
         goes_off
     }
 }
@@ -148,12 +150,22 @@ fn unsettles(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
     says("engine") && !says("innodb")
 }
 
+/// Whether a statement may give MySQL a constraint of values; a column of JSON has one in MariaDB.
+fn constrains_values(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
+    let text = || text.to_ascii_lowercase();
+    let says = |word: &str| memmem::find(&text(), word.as_bytes()).is_some();
+    dialect == Dialect::MySql
+        && matches!(kind, Kind::Create | Kind::Alter)
+        && (says("check") || says("json"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn joins(dialect: Dialect, max_rows: u32, texts: &[&str]) -> Vec<Option<bool>> {
-        let mut merger = Merger::new(dialect, Merging { max_rows, locates_rows: false });
+        let mut merger =
+            Merger::new(dialect, Merging { max_rows, locates_rows: false, joins_ignore: true });
         texts
             .iter()
             .map(|text| {
@@ -203,6 +215,14 @@ mod tests {
         let more = [texts[0], texts[1], texts[1], texts[0]];
         let expected = [Some(false), Some(false), Some(true), Some(false)];
         assert_eq!(joins(Dialect::MySql, 9, &more), expected);
+    }
+
+    #[test]
+    fn what_ignores_is_not_joined_once_values_have_constraints() {
+        let ignoring = "INSERT IGNORE INTO t VALUES (1)";
+        let texts = [ignoring, ignoring, "CREATE TABLE u (a INT CHECK (a > 1))", ignoring];
+        let expected = [Some(false), Some(true), None, None];
+        assert_eq!(joins(Dialect::MySql, 9, &texts), expected);
     }
 
     #[test]

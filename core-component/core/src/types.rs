@@ -70,6 +70,8 @@ pub struct Merging {
     pub max_rows: u32,
     /// Whether a batch says where the rows of its INSERTs are, joined or not.
     pub locates_rows: bool,
+    /// Whether `INSERT IGNORE` of MySQL is joined, too.
+    pub joins_ignore: bool,
 }
 
 /// What happens when a hook fails.

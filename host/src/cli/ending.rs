@@ -124,7 +124,12 @@ fn headline(error: &Error, interrupted: bool) -> String {
 fn consequences(report: &Report, has_order: bool) -> Vec<String> {
     let mut lines = vec![fates(report)];
     if let Some(run) = &report.run {
-        lines.push(format!("to go on, run the same command again with --run {run} --resume"));
+        let is_of_input = |failure: &Failure| failure.kind == ErrorKind::Input;
+        let what = match report.failure.as_ref().is_some_and(is_of_input) {
+            true => "run again with the input that this run was begun with, and",
+            false => "run the same command again with",
+        };
+        lines.push(format!("to go on, {what} --run {run} --resume"));
         return lines;
     }
     if report.unknown > 0 {
@@ -161,7 +166,7 @@ fn fates(report: &Report) -> String {
     }
     if report.not_reached > 0 {
         let verb = if report.not_reached == 1 { "was" } else { "were" };
-        others.push(format!("{} more {verb} read and not sent", report.not_reached));
+        others.push(format!("{} more {verb} read and not applied", report.not_reached));
     }
     match others.is_empty() {
         true => applied,
@@ -212,9 +217,17 @@ mod tests {
         assert_eq!(consequences(&failed, false).len(), 1);
         let early = report(|report| report.not_reached = 1);
         let said = consequences(&early, true);
-        assert_eq!(said, ["nothing was applied; 1 more was read and not sent"]);
+        assert_eq!(said, ["nothing was applied; 1 more was read and not applied"]);
         let resumable = report(|report| report.run = Some("r1".into()));
         assert!(consequences(&resumable, true)[1].ends_with("again with --run r1 --resume"));
+        let other_input = report(|report| {
+            let mut failure = Failure::from(&Error::cancelled("not that of r1"));
+            failure.kind = ErrorKind::Input;
+            (report.run, report.failure) = (Some("r1".into()), Some(failure));
+        });
+        let expected = "to go on, run again with the input that this run was begun with, and \
+                        --run r1 --resume";
+        assert_eq!(consequences(&other_input, true)[1], expected);
     }
 
     #[test]

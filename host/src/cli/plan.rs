@@ -7,7 +7,7 @@ use sql_batcher::{Options, RetryOptions, adapters::PoolOptions};
 
 use super::{
     Usage,
-    args::{AttemptArgs, BatchingArgs, DialectArg, Format, RunArgs},
+    args::{AttemptArgs, BatchingArgs, DialectArg, Format, RunArgs, TransactionsArg},
     config::{self, Config},
     database::Database,
     hooks::HooksPlan,
@@ -48,9 +48,13 @@ impl Plan {
         let config = config::load(args.sources.config.as_deref())?;
         let inputs = Inputs::check(&args.sources.files)?;
         let mut pool = pool(args.connect_timeout.or(config.connect_timeout))?;
+        if let Some(TimeSpan(deadline)) = args.attempts.deadline.or(config.deadline) {
+            pool.connect_timeout = pool.connect_timeout.min(deadline);
+        }
         let max_age = args.max_age.or(config.max_age);
         let dialect = args.batching.dialect.or(config.dialect).unwrap_or_default();
         let retries = retries(&args.attempts, &config);
+        let transactions = args.batching.transactions.or(config.transactions);
         let options = options(args.batching, &config).retries(retries);
         let options = limits(options, &args.attempts, &config);
         let options = match max_age {
@@ -62,6 +66,11 @@ impl Plan {
         let in_flight = args.rejecting.in_flight(&config);
         let options = with_recovery(options, ledger, in_flight);
         let rejects = args.rejecting.settle(&config, resume)?;
+        if rejects.is_some() && transactions == Some(TransactionsArg::Run) {
+            let message = "on-error skip does not go with transactions run: where one statement \
+                           is left out, nothing can be all or nothing";
+            return Err(Usage(message.into()));
+        }
         let options =
             options.show_values(args.show_values.or(config.show_values).unwrap_or_default());
         let options = args.hooks.with_room(options, &config);
@@ -184,6 +193,38 @@ mod tests {
             Command::Run(args) => retries(&args.attempts, config),
             Command::Split(_) => panic!("that was run"),
         }
+    }
+
+    fn plan(words: &[&str]) -> Result<Plan, Usage> {
+        match Cli::parse_from(["sql-batcher", "run"].iter().chain(words)).command {
+            Command::Run(args) => Plan::of(*args),
+            Command::Split(_) => panic!("that was run"),
+        }
+    }
+
+    #[test]
+    fn connecting_takes_no_longer_than_the_whole_run_may() {
+        for (words, seconds) in [
+            (&["--deadline", "2s"][..], 2),
+            (&["--deadline", "2s", "--connect-timeout", "1s"], 1),
+            (&["--deadline", "60s"], 30),
+            (&[], 30),
+        ] {
+            let planned = plan(words).unwrap().pool.connect_timeout;
+            assert_eq!(planned, Duration::from_secs(seconds), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_out_of_a_run_that_is_one_transaction() {
+        let skips = ["--on-error", "skip", "--rejects", "rejects.sql"];
+        assert!(plan(&skips).unwrap().rejects.is_some());
+        let whole = [&skips[..], &["--transactions", "run"]].concat();
+        let refused = plan(&whole).err().unwrap().to_string();
+        assert!(
+            refused.starts_with("on-error skip does not go with transactions run"),
+            "{refused}"
+        );
     }
 
     #[test]

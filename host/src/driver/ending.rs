@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 
 use futures_util::future::join_all;
 use sql_batcher_adapters::{Problem, Scope};
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{ABORT_WITHIN, Run, Stop, cancelled};
 use tracing::{Span, info, warn};
@@ -13,7 +13,6 @@ use tracing::{Span, info, warn};
 use crate::{
     Error, ErrorKind, Report, Result,
     batch::Batch,
-    guard::no_later_than,
     progress::{Cause, Interruption, Outcome},
     report::Failure,
     slot::{CLOSE_TIMEOUT, Slot},
@@ -71,13 +70,13 @@ impl Run {
     /// Says goodbye to the database, for a short time; what does not answer is dropped.
     async fn close_sessions(&mut self, slots: Vec<Slot>) {
         let adapter = Arc::clone(&self.driver.adapter);
-        let until = no_later_than(CLOSE_TIMEOUT, self.driver.deadline);
+        let until = slots.iter().map(|slot| slot.guard.goodbye_until(CLOSE_TIMEOUT)).min();
         let closing = async {
             join_all(slots.into_iter().map(Slot::close)).await;
             adapter.close().await;
         };
         // Too late or not: the connections are gone afterwards.
-        let _ = timeout_at(until, closing).await;
+        let _ = timeout_at(until.unwrap_or_else(Instant::now), closing).await;
     }
 
     fn report(mut self, error: Option<Error>) -> Result<Report> {

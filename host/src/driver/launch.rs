@@ -34,6 +34,13 @@ impl Run {
         if settings.ledger.as_ref().is_some_and(|options| options.resume) && !resumed {
             tally.notes.push("there was no run to resume: this is a new one".to_owned());
         }
+        if let Some(other) = &history.other {
+            let run = &ledger.run;
+            tally.notes.push(format!(
+                "run {run:?} is the newest and has applied nothing; the last that has is {other:?}: \
+                 to go on with that, name it"
+            ));
+        }
         tally.run = Some(ledger.run);
         drop(tally);
         self.spans = Some(Spans::new(self.spans_run()));

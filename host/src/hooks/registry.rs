@@ -178,13 +178,22 @@ impl Told {
     pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
         let Self { name, ignored, first_failure, skipped, first_skip } = self;
         let failed = (*ignored > 0).then(|| {
-            format!(
-                "hook {name:?} failed and was passed over {ignored} times, first: {first_failure}"
-            )
+            let times = counted(*ignored, "time", "times");
+            format!("hook {name:?} failed and was passed over {times}, first: {first_failure}")
         });
-        let left_out = (*skipped > 0)
-            .then(|| format!("hook {name:?} left out {skipped} batches, first: {first_skip}"));
+        let left_out = (*skipped > 0).then(|| {
+            let batches = counted(*skipped, "batch", "batches");
+            format!("hook {name:?} left out {batches}, first: {first_skip}")
+        });
         failed.into_iter().chain(left_out)
+    }
+}
+
+/// `1 batch`, `2 batches`.
+fn counted(count: u64, one: &str, several: &str) -> String {
+    match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {several}"),
     }
 }
 
@@ -260,7 +269,7 @@ mod tests {
             notes,
             [
                 "hook \"a\" failed and was passed over 2 times, first: one",
-                "hook \"a\" left out 1 batches, first: three"
+                "hook \"a\" left out 1 batch, first: three"
             ]
         );
         assert_eq!(hooks.news(), None);

@@ -50,6 +50,8 @@ struct Past {
 #[derive(Debug, Default)]
 pub(crate) struct History {
     run: String,
+    /// The run that was the last to apply anything, where this one was not named, and has not.
+    pub(crate) other: Option<String>,
     in_doubt: InDoubt,
     pasts: VecDeque<Past>,
     /// The checksum of what was met of the first.
@@ -101,6 +103,11 @@ impl History {
             self.pasts.push_back(row);
         }
         Ok(())
+    }
+
+    /// Whether nothing is known that was dealt with.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pasts.is_empty()
     }
 
     /// Statements that it says were dealt with and that have not been met.

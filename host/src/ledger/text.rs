@@ -105,6 +105,13 @@ pub(super) fn newest_run(table: &str, run: Option<&str>) -> String {
     )
 }
 
+/// What asks for the run that was the last to apply anything.
+pub(super) fn last_applied(table: &str) -> String {
+    format!(
+        "SELECT run FROM {table} WHERE state = 'applied' ORDER BY recorded_at DESC, run DESC LIMIT 1"
+    )
+}
+
 /// What asks whether there is a row.
 pub(super) fn find(table: &str, run: &str, first_statement: u64, state: State) -> String {
     let state = state.name();

@@ -42,6 +42,7 @@ impl Options {
             merging: self.merge_inserts.then_some(Merging {
                 max_rows: self.max_insert_rows.unwrap_or(u32::MAX),
                 locates_rows: self.fast_path,
+                joins_ignore: true,
             }),
             sandbox: self.sandbox,
             retries: self.retries,
@@ -70,6 +71,7 @@ impl Options {
             merging.max_rows =
                 merging.max_rows.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
             merging.locates_rows &= database.fast_path;
+            merging.joins_ignore = database.merges_ignoring;
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
         settings.max_in_flight = settings.max_in_flight.min(writers);

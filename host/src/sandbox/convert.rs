@@ -36,9 +36,9 @@ impl From<&Settings> for wit::Options {
                 Transactions::Run => wit::Transactions::Run,
                 Transactions::None => wit::Transactions::None,
             },
-            merging: settings
-                .merging
-                .map(|Merging { max_rows, locates_rows }| wit::Merging { max_rows, locates_rows }),
+            merging: settings.merging.map(|Merging { max_rows, locates_rows, joins_ignore }| {
+                wit::Merging { max_rows, locates_rows, joins_ignore }
+            }),
             hooks: Vec::new(),
             hook_room: settings.hook_room,
         }

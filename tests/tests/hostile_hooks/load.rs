@@ -152,6 +152,7 @@ async fn what_is_no_hook_is_refused_before_any_of_it_runs() {
         assert_eq!(error.kind(), ErrorKind::InvalidOptions, "{name}: {error}");
         assert!(error.to_string().contains(expected), "{name}: {error}");
         assert!(error.to_string().len() < 500, "{name}: {error}");
+        assert!(!error.to_string().contains('\n'), "{name}: {error}");
     }
     beside.end().await;
 }

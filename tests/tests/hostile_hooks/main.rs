@@ -19,6 +19,14 @@ use sql_batcher_tests::hooks::Parts;
 /// would exceed it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a call of a hook may take that ends by itself: the machine that runs tests is busy.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The default, and more time.
+fn patient_limits() -> HookLimits {
+    HookLimits { call_timeout: CALL_TIMEOUT, ..HookLimits::default() }
+}
+
 /// A run with a good hook that is under way while something else is done.
 struct Beside {
     batcher: Batcher,
@@ -28,7 +36,7 @@ struct Beside {
 impl Beside {
     async fn begin() -> Self {
         let database = Scripted::new();
-        let good = SandboxedHook::compile(&Parts::default().component(), HookLimits::default());
+        let good = SandboxedHook::compile(&Parts::default().component(), patient_limits());
         let builder = Batcher::builder(database.clone()).max_statements(1).sandboxed_hook(
             "good",
             HookPolicy::Abort,

@@ -7,7 +7,7 @@ use sql_batcher::{
 };
 use sql_batcher_tests::hooks::Parts;
 
-use super::{Beside, PATIENCE, run};
+use super::{Beside, PATIENCE, patient_limits, run};
 
 /// When a hook does its harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,7 @@ struct Case {
     parts: Parts,
     at: At,
     expected: &'static str,
+    limits: HookLimits,
 }
 
 const ENDLESS: &str = "(loop $for_ever (br $for_ever)) (unreachable)";
@@ -32,7 +33,7 @@ const RECURSION: &str = "(func $deeper (param i32) (result i32)
     (i32.add (call $deeper (i32.add (local.get 0) (i32.const 1))) (i32.const 1)))";
 
 fn case(name: &'static str, at: At, expected: &'static str, parts: Parts) -> Case {
-    Case { name, parts, at, expected }
+    Case { name, parts, at, expected, limits: patient_limits() }
 }
 
 fn fine() -> Parts {
@@ -42,7 +43,7 @@ fn fine() -> Parts {
 /// What takes too long.
 fn slow() -> Vec<Case> {
     let limit = "its call exceeded the limit of 100ms";
-    vec![
+    let cases = vec![
         case(
             "endless start",
             At::Start,
@@ -66,7 +67,8 @@ fn slow() -> Vec<Case> {
                 ..fine()
             },
         ),
-    ]
+    ];
+    cases.into_iter().map(|case| Case { limits: HookLimits::default(), ..case }).collect()
 }
 
 /// What takes too much.
@@ -323,7 +325,16 @@ fn trapping() -> Vec<Case> {
 }
 
 fn builder(database: &Scripted, policy: HookPolicy, parts: &Parts) -> sql_batcher::Builder {
-    let hook = SandboxedHook::compile(&parts.component(), HookLimits::default()).unwrap();
+    limited(database, policy, parts, patient_limits())
+}
+
+fn limited(
+    database: &Scripted,
+    policy: HookPolicy,
+    parts: &Parts,
+    limits: HookLimits,
+) -> sql_batcher::Builder {
+    let hook = SandboxedHook::compile(&parts.component(), limits).unwrap();
     let hook = hook.config("any text");
     Batcher::builder(database.clone()).max_statements(1).sandboxed_hook("hostile", policy, hook)
 }
@@ -331,7 +342,8 @@ fn builder(database: &Scripted, policy: HookPolicy, parts: &Parts) -> sql_batche
 /// The run ends, and says which hook and what it did; what was applied is what the account says.
 async fn ends_the_run(case: &Case) {
     let database = Scripted::new();
-    let error = run(builder(&database, HookPolicy::Abort, &case.parts)).await.unwrap_err();
+    let builder = limited(&database, HookPolicy::Abort, &case.parts, case.limits);
+    let error = run(builder).await.unwrap_err();
     let name = case.name;
     assert!(error.to_string().contains(case.expected), "{name}: {error}");
     if case.at == At::Start {
@@ -352,7 +364,7 @@ async fn ends_the_run(case: &Case) {
 /// The run goes on without the hook, and the report counts it.
 async fn is_passed_over(case: &Case) {
     let database = Scripted::new();
-    let report = run(builder(&database, HookPolicy::Ignore, &case.parts)).await;
+    let report = run(limited(&database, HookPolicy::Ignore, &case.parts, case.limits)).await;
     let name = case.name;
     if case.at == At::Start {
         assert_eq!(report.unwrap_err().kind(), ErrorKind::InvalidOptions, "{name}");

@@ -13,7 +13,7 @@ use sql_batcher_tests::{
     servers::{mysql_url, postgres_url},
 };
 
-use crate::run::{Ended, builder, run, start};
+use crate::run::{Ended, builder, builder_with, ledger_holds, run, start};
 
 /// What a cancel may take beyond a limit, with a busy machine's delay.
 const GRACE: Duration = Duration::from_secs(4);
@@ -47,12 +47,17 @@ pub(crate) async fn holder(url: &str, table: &str, rows: &[i64], locks: &str) ->
     holder
 }
 
+/// Without a ledger, and with one that is the test's own.
+pub(crate) fn ledgers(name: &str) -> [Option<String>; 2] {
+    [None, Some(format!("{name}_ledger"))]
+}
+
 /// The holder has the second row and asks for the first, of which the run has the first.
-async fn deadlock_ends_right(url: &str, mut holder: Direct, waiting: String) {
+async fn deadlock_ends_right(url: &str, mut holder: Direct, waiting: String, ledger: Option<&str>) {
     let script = "UPDATE faults_deadlock SET n = n + 1 WHERE id = 1;\n\
                   UPDATE faults_deadlock SET n = n + 1 WHERE id = 2;\n";
     let retries = RetryOptions::default();
-    let run = start(builder(url).await.retries(retries), script);
+    let run = start(builder_with(url, ledger).await.retries(retries), script);
     let mut watcher = Direct::to(url).await;
     watcher.until(&waiting, 1).await;
     holder.run(&["UPDATE faults_deadlock SET n = n + 10 WHERE id = 1", "COMMIT"]).await;
@@ -60,6 +65,7 @@ async fn deadlock_ends_right(url: &str, mut holder: Direct, waiting: String) {
     assert!(ended.error.is_none() && ended.report.retries.conflict >= 1, "{ended}");
     let right = watcher.number("SELECT count(*) FROM faults_deadlock WHERE n = 11").await;
     assert_eq!((right, ended.report.applied), (2, 2), "{ended}");
+    ledger_holds(&mut watcher, ledger, 2).await;
     watcher.run(&["DROP TABLE faults_deadlock"]).await;
 }
 
@@ -67,20 +73,26 @@ async fn deadlock_ends_right(url: &str, mut holder: Direct, waiting: String) {
 async fn a_deadlock_in_postgresql_is_retried_and_ends_right() {
     let Some(url) = postgres_url() else { return };
     let locks = "UPDATE faults_deadlock SET n = n + 10 WHERE id = 2";
-    let mut holder = holder(&url, "faults_deadlock", &[1, 2], locks).await;
-    // The batch shall be the victim.
-    holder.run(&["SET deadlock_timeout = '1h'"]).await;
-    deadlock_ends_right(&url, holder, waiting_in_postgres("faults_deadlock")).await;
+    for ledger in ledgers("faults_deadlock") {
+        let mut holder = holder(&url, "faults_deadlock", &[1, 2], locks).await;
+        // The batch shall be the victim.
+        holder.run(&["SET deadlock_timeout = '1h'"]).await;
+        let waiting = waiting_in_postgres("faults_deadlock");
+        deadlock_ends_right(&url, holder, waiting, ledger.as_deref()).await;
+    }
 }
 
 #[tokio::test]
 async fn a_deadlock_in_mysql_is_retried_and_ends_right() {
     let Some(url) = mysql_url() else { return };
     let locks = "UPDATE faults_deadlock SET n = n + 10 WHERE id = 2";
-    let mut holder = holder(&url, "faults_deadlock", &[1, 2], locks).await;
-    // The one that has changed less is the victim.
-    holder.run(&["INSERT INTO faults_deadlock VALUES (3, 0), (4, 0), (5, 0), (6, 0)"]).await;
-    deadlock_ends_right(&url, holder, waiting_in_mysql("faults_deadlock")).await;
+    for ledger in ledgers("faults_deadlock") {
+        let mut holder = holder(&url, "faults_deadlock", &[1, 2], locks).await;
+        // The one that has changed less is the victim.
+        holder.run(&["INSERT INTO faults_deadlock VALUES (3, 0), (4, 0), (5, 0), (6, 0)"]).await;
+        let waiting = waiting_in_mysql("faults_deadlock");
+        deadlock_ends_right(&url, holder, waiting, ledger.as_deref()).await;
+    }
 }
 
 #[tokio::test]
@@ -139,42 +151,58 @@ async fn a_batch_whose_session_of_postgresql_is_terminated_in_its_middle_is_appl
 #[tokio::test]
 async fn a_lock_wait_in_postgresql_is_retried_until_the_lock_is_free() {
     let Some(url) = postgres_url() else { return };
+    for ledger in ledgers("faults_locked") {
+        lock_wait_in_postgres_ends_right(&url, ledger.as_deref()).await;
+    }
+}
+
+async fn lock_wait_in_postgres_ends_right(url: &str, ledger: Option<&str>) {
     let mut holder =
-        holder(&url, "faults_lock", &[1], "SELECT 1 FROM faults_lock FOR UPDATE").await;
-    let script = "SET lock_timeout = '200ms';\nUPDATE faults_lock SET n = n + 1;\n";
+        holder(url, "faults_locked", &[1], "SELECT 1 FROM faults_locked FOR UPDATE").await;
+    let script = "SET lock_timeout = '200ms';\nUPDATE faults_locked SET n = n + 1;\n";
     let retries = RetryOptions { max_retries: 1000, ..RetryOptions::default() };
-    let run = start(builder(&url).await.retries(retries), script);
-    let mut watcher = Direct::to(&url).await;
+    let run = start(builder_with(url, ledger).await.retries(retries), script);
+    let mut watcher = Direct::to(url).await;
     // It waits, gives up, and waits again.
-    watcher.until(&waiting_in_postgres("faults_lock"), 1).await;
+    watcher.until(&waiting_in_postgres("faults_locked"), 1).await;
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle' \
-                AND query LIKE '%UPDATE faults_lock%'";
+                AND query LIKE '%UPDATE faults_locked%'";
     watcher.until(idle, 1).await;
     holder.run(&["COMMIT"]).await;
     let ended = run.await.expect("it does not panic");
     assert!(ended.error.is_none() && ended.report.retries.conflict >= 1, "{ended}");
-    assert_eq!(watcher.number("SELECT n FROM faults_lock").await, 1);
-    watcher.run(&["DROP TABLE faults_lock"]).await;
+    assert_eq!(watcher.number("SELECT n FROM faults_locked").await, 1);
+    // The setting, too, which is one that a transaction can take back.
+    ledger_holds(&mut watcher, ledger, 2).await;
+    watcher.run(&["DROP TABLE faults_locked"]).await;
 }
 
 #[tokio::test]
 async fn a_lock_wait_in_mysql_takes_the_whole_batch_back_before_it_is_retried() {
     let Some(url) = mysql_url() else { return };
+    for ledger in ledgers("faults_locked") {
+        lock_wait_in_mysql_ends_right(&url, ledger.as_deref()).await;
+    }
+}
+
+async fn lock_wait_in_mysql_ends_right(url: &str, ledger: Option<&str>) {
     // Only the row: the INSERT of the batch is to go through.
-    let locks = "SELECT 1 FROM faults_lock WHERE id = 1 FOR UPDATE";
-    let mut holder = holder(&url, "faults_lock", &[1], locks).await;
-    let script = "SET innodb_lock_wait_timeout = 1;\nINSERT INTO faults_lock VALUES (2, 0);\n\
-                  UPDATE faults_lock SET n = n + 1 WHERE id = 1;\n";
+    let locks = "SELECT 1 FROM faults_locked WHERE id = 1 FOR UPDATE";
+    let mut holder = holder(url, "faults_locked", &[1], locks).await;
+    let script = "SET innodb_lock_wait_timeout = 1;\nINSERT INTO faults_locked VALUES (2, 0);\n\
+                  UPDATE faults_locked SET n = n + 1 WHERE id = 1;\n";
     let retries = RetryOptions { max_retries: 1000, ..RetryOptions::default() };
-    let run = start(builder(&url).await.retries(retries), script);
-    let mut watcher = Direct::to(&url).await;
-    watcher.until(&waiting_in_mysql("faults_lock"), 1).await;
-    watcher.until(&waiting_in_mysql("faults_lock"), 0).await;
+    let run = start(builder_with(url, ledger).await.retries(retries), script);
+    let mut watcher = Direct::to(url).await;
+    watcher.until(&waiting_in_mysql("faults_locked"), 1).await;
+    watcher.until(&waiting_in_mysql("faults_locked"), 0).await;
     holder.run(&["COMMIT"]).await;
     let ended = run.await.expect("it does not panic");
     assert!(ended.error.is_none() && ended.report.retries.conflict >= 1, "{ended}");
-    assert_eq!(watcher.number("SELECT count(*) FROM faults_lock").await, 2);
-    watcher.run(&["DROP TABLE faults_lock"]).await;
+    assert_eq!(watcher.number("SELECT count(*) FROM faults_locked").await, 2);
+    assert_eq!(watcher.number("SELECT n FROM faults_locked WHERE id = 1").await, 1);
+    ledger_holds(&mut watcher, ledger, 2).await;
+    watcher.run(&["DROP TABLE faults_locked"]).await;
 }
 
 /// A statement that sleeps is cancelled on the server at its limit; gives how the run ended.

@@ -10,8 +10,8 @@ use sql_batcher_tests::{
 use xtask::servers::Setup;
 
 use crate::{
-    conflicts::{holder, terminated_while_waiting, waiting_in_postgres},
-    run::{Ended, builder, patient, run},
+    conflicts::{holder, ledgers, terminated_while_waiting, waiting_in_postgres},
+    run::{Ended, builder, builder_with, ledger_holds, patient, run},
 };
 
 #[tokio::test]
@@ -52,9 +52,16 @@ async fn a_terminated_session_of_postgresql_is_an_error_where_nothing_is_retried
 #[tokio::test]
 async fn a_serialization_failure_in_postgresql_is_retried_and_ends_right() {
     let Some(url) = postgres_url() else { return };
+    for ledger in ledgers("faults_serial") {
+        serialization_failure_ends_right(&url, ledger.as_deref()).await;
+    }
+}
+
+async fn serialization_failure_ends_right(url: &str, ledger: Option<&str>) {
     let locks = "UPDATE faults_serial SET n = n + 10";
-    let mut other = holder(&url, "faults_serial", &[1], locks).await;
-    let mut batcher = builder(&url).await.retries(patient()).build().await.expect("it starts");
+    let mut other = holder(url, "faults_serial", &[1], locks).await;
+    let builder = builder_with(url, ledger).await.retries(patient());
+    let mut batcher = builder.build().await.expect("it starts");
     let setting = "SET default_transaction_isolation = serializable;";
     batcher.push_str(setting).await.expect("it is taken");
     batcher.flush().await.expect("it is applied");
@@ -62,13 +69,15 @@ async fn a_serialization_failure_in_postgresql_is_retried_and_ends_right() {
                   UPDATE faults_serial SET n = n + 1 WHERE id = 1;\n";
     batcher.push_str(script).await.expect("it is taken");
     let finishing = tokio::spawn(batcher.finish());
-    let mut watcher = Direct::to(&url).await;
+    let mut watcher = Direct::to(url).await;
     watcher.until(&waiting_in_postgres("faults_serial"), 1).await;
     other.run(&["COMMIT"]).await;
     let ended = Ended::of(finishing.await.expect("it does not panic"));
     assert!(ended.error.is_none() && ended.report.retries.conflict >= 1, "{ended}");
     assert_eq!(watcher.number("SELECT count(*) FROM faults_serial").await, 2);
     assert_eq!(watcher.number("SELECT sum(n) FROM faults_serial").await, 11);
+    // The setting, too, which is one that a transaction can take back.
+    ledger_holds(&mut watcher, ledger, 3).await;
     watcher.run(&["DROP TABLE faults_serial"]).await;
 }
 

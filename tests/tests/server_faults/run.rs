@@ -3,9 +3,10 @@
 use std::{fmt, time::Duration};
 
 use sql_batcher::{
-    Backoff, Batcher, Builder, Error, ErrorKind, Report, RetryOptions, adapters::PoolOptions,
-    connect,
+    Backoff, Batcher, Builder, Error, ErrorKind, LedgerOptions, Report, RetryOptions,
+    adapters::PoolOptions, connect,
 };
+use sql_batcher_tests::direct::Direct;
 use tokio::task::JoinHandle;
 
 /// What makes a session ready before what a test is about: one statement in the report.
@@ -60,6 +61,26 @@ impl fmt::Display for Ended {
 pub(crate) async fn builder(url: &str) -> Builder {
     let database = connect(url, &PoolOptions::default(), &RetryOptions::none()).await;
     Batcher::builder_boxed(database.expect("the server is there"))
+}
+
+/// As [`builder`], perhaps with a ledger in this table.
+pub(crate) async fn builder_with(url: &str, ledger: Option<&str>) -> Builder {
+    let builder = builder(url).await;
+    match ledger {
+        Some(table) => {
+            let table = table.to_owned();
+            builder.ledger(LedgerOptions { table, ..LedgerOptions::default() })
+        }
+        None => builder,
+    }
+}
+
+/// Whether a ledger has so many statements as applied, each once; then it is dropped.
+pub(crate) async fn ledger_holds(direct: &mut Direct, ledger: Option<&str>, statements: i64) {
+    let Some(table) = ledger else { return };
+    let applied = format!("SELECT statements FROM {table} WHERE state = 'applied'");
+    assert_eq!(direct.numbers(&applied).await.iter().sum::<i64>(), statements, "{table}");
+    direct.run(&[&format!("DROP TABLE {table}")]).await;
 }
 
 /// A run that has its session.

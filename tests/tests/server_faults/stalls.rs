@@ -196,8 +196,7 @@ async fn connecting_ends(way: &mut Way) {
     for after_bytes in [0, 20, total * 3 / 4] {
         way.proxy.arm(Fault::Stall, Direction::ToClient, after_bytes);
         let connecting = connect(&way.url, &pool, &retries);
-        // The greeting and the questions have a limit each.
-        let error = within(2 * LIMIT, "connecting", connecting).await.err();
+        let error = within(LIMIT, "connecting", connecting).await.err();
         let kind = error.as_ref().map(Error::kind);
         assert_eq!(kind, Some(ErrorKind::Timeout), "after {after_bytes}: {error:?}");
         way.proxy.heal().expect("the port is ours");

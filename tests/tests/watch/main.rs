@@ -8,6 +8,7 @@ mod secrets;
 mod traces;
 
 use std::{
+    fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::SocketAddr,
     process::{Child, ChildStderr, Command, Stdio},
@@ -23,7 +24,7 @@ struct Running {
     stderr: BufReader<ChildStderr>,
     /// What was read of standard error.
     said: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// How it has ended.
@@ -57,7 +58,12 @@ impl Running {
         let mut child = command.spawn().unwrap();
         child.stdin.as_mut().unwrap().write_all(script.as_bytes()).unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
-        Self { child: Some(child), stderr, said: String::new(), _folder: folder }
+        Self { child: Some(child), stderr, said: String::new(), folder }
+    }
+
+    /// What is in a file of its folder.
+    fn file(&self, name: &str) -> String {
+        fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
     fn child(&mut self) -> &mut Child {

@@ -1,9 +1,10 @@
 //! Whoever watches a run learns nothing of its data: what is marked as a secret, in a value, in the
 //! value of a statement that fails and in the password of the URL, is in no output, and neither is
-//! any SQL.
+//! any SQL: not in the log, the report, the metrics, the traces, the audit log or the ledger.
 
 use sql_batcher_tests::{
     collector::Collector,
+    direct::Direct,
     http,
     servers::{mysql_url, postgres_url},
 };
@@ -40,36 +41,66 @@ fn with_password(url: &str, user: &str) -> String {
     format!("{scheme}://{user}:s3cret-password@{place}")
 }
 
-/// Runs the script with everything that there is to watch it, and looks everywhere.
-fn look(url: &str, log_format: &str, bad: &str) {
+/// Runs the script with everything that there is to watch it, and looks everywhere. The log and the
+/// report are both for people or both for machines.
+fn look(url: &str, format: &str, bad: &str) {
     let collector = Collector::start();
     let otlp = collector.url();
-    let outputs = ["-vv", "--log-format", log_format, "--report", "json", "--otlp-endpoint", &otlp];
+    let table = format!("watched_{format}");
+    let ledger = format!("{table}_ledger");
+    let outputs = ["-vv", "--log-format", format, "--report", format, "--otlp-endpoint", &otlp];
     let metrics = ["--metrics-addr", "127.0.0.1:0", "--metrics-linger", "1h"];
+    let kept = ["--ledger-table", &ledger, "--audit-log", "audit.jsonl"];
     let database = ["--database", url, "--max-statements", "2"];
-    let arguments = [&outputs[..], &metrics, &database].concat();
-    let script = script(&format!("watched_{log_format}"), bad);
+    let arguments = [&outputs[..], &metrics, &kept, &database].concat();
+    let script = script(&table, bad);
     let mut running = Running::start(&script, &arguments, &[]);
     let address = running.metrics_address();
     running.line_with("metrics are served for another");
     let (_, metrics) = http::get(address, "/metrics").unwrap();
+    let audit = running.file("audit.jsonl");
+    let ledger = rows(url, &running, &ledger);
     running.interrupt();
     let ended = running.end();
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     // Each has what it should, so that it means something that it has nothing else.
     assert!(ended.err.contains("run ended early"), "{}", ended.err);
-    assert!(ended.out.contains("\"failed\": 1,"), "{}", ended.out);
+    let failed = if format == "json" { "\"failed\": 1," } else { "\n  failed      1\n" };
+    assert!(ended.out.contains(failed), "{}", ended.out);
+    assert!(audit.contains("\"outcome\":\"failed\""), "{audit}");
+    assert!(ledger.contains("applied"), "{ledger}");
     assert!(metrics.contains("state=\"failed\"} 1\n"), "{metrics}");
     assert!(collector.spans().iter().any(|(span, _)| span.name == "attempt"));
     assert!(!collector.last_metrics().is_empty());
-    let texts = [("log", ended.err), ("report", ended.out), ("metrics", metrics)];
+    let texts = [
+        ("log", ended.err),
+        ("report", ended.out),
+        ("metrics", metrics),
+        ("audit log", audit),
+        ("ledger", ledger),
+    ];
     let sent = collector.sent().into_iter();
     let sent = sent.map(|sent| ("otlp", String::from_utf8_lossy(&sent.body).into_owned()));
     for (name, text) in texts.into_iter().chain(sent) {
         for hidden in [SECRET, "INSERT INTO", "VALUES"] {
-            assert!(!text.contains(hidden), "{hidden} is in the {name} of {log_format}:\n{text}");
+            assert!(!text.contains(hidden), "{hidden} is in the {name} of {format}:\n{text}");
         }
     }
+}
+
+/// What a ledger has, every column.
+fn rows(url: &str, running: &Running, ledger: &str) -> String {
+    let url = match url.strip_prefix("sqlite://") {
+        Some(file) => format!("sqlite://{}", running.folder.path().join(file).display()),
+        None => url.to_owned(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut direct = Direct::to(&url).await;
+        let values = direct.values(&format!("SELECT * FROM {ledger}")).await;
+        direct.run(&[&format!("DROP TABLE {ledger}")]).await;
+        values.into_iter().flatten().collect::<Vec<_>>().join("\n")
+    })
 }
 
 /// Once for each statement that is refused and each format of the log.

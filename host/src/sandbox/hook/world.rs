@@ -47,7 +47,11 @@ fn parse() -> Result<(Resolve, WorldId), String> {
 
 /// The imports of the outermost component that no hook has.
 fn foreign_imports(component: &[u8]) -> Result<Vec<&str>, String> {
-    let no_component = |what: &str| format!("the hook is not a WebAssembly component: {what}");
+    let no_component = |what: &str| {
+        // Behind it the parser lists the bytes that it wanted and those that it found.
+        let (what, _) = what.split_once(" - expected").unwrap_or((what, ""));
+        format!("the hook is not a WebAssembly component: {what}")
+    };
     let mut foreign = Vec::new();
     let (mut parser, mut rest, mut depth) = (Parser::new(0), component, Vec::new());
     loop {
