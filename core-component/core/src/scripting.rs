@@ -184,9 +184,13 @@ mod tests {
 
     #[test]
     fn a_begin_that_opens_a_transaction_holds_nothing() {
-        for text in
-            ["BEGIN;", "begin transaction;", "BEGIN WORK;", "BEGIN NAME t;", "BEGIN TRANSACTION NAME t;"]
-        {
+        for text in [
+            "BEGIN;",
+            "begin transaction;",
+            "BEGIN WORK;",
+            "BEGIN NAME t;",
+            "BEGIN TRANSACTION NAME t;",
+        ] {
             assert_eq!(ends(text), Some(0), "{text}");
         }
     }
