@@ -229,6 +229,7 @@ pub(super) fn capabilities(server: String, max_query_length: u64) -> Capabilitie
         max_statements_per_request: Some(1),
         max_rows_per_insert: None,
         merging_obstacle: None,
+        merges_ignoring: false,
         fast_path: false,
         transactions: false,
         transactional_ddl: false,
