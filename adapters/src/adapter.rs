@@ -196,8 +196,8 @@ pub trait Connection: Send {
     /// database can hold. Where the session has a shorter limit already, that stays; a limit that
     /// the script sets later goes before it. To be asked for outside a transaction.
     ///
-    /// PostgreSQL ends each statement (before version 13 a whole request); MariaDB each statement;
-    /// MySQL only `SELECT`. SQLite runs in this process and has no limit of its own: nothing is
+    /// PostgreSQL ends each statement (before version 13 a whole request); MariaDB and Trino each
+    /// statement; MySQL only `SELECT`. SQLite runs in this process and has no limit of its own: nothing is
     /// done.
     ///
     /// A `COPY` block is one statement to PostgreSQL, its waits for data included. A block in
@@ -209,6 +209,12 @@ pub trait Connection: Send {
     /// # Errors
     /// As [`Connection::fetch`].
     async fn limit_statements(&mut self, limit: Duration) -> Result<(), Problem>;
+
+    /// What the server has warned of since this was last asked for, one line each; databases that
+    /// do not warn have none.
+    fn take_warnings(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// Something that cancels what runs in this session, from outside; none where the database
     /// has no way to.

@@ -5,17 +5,17 @@ use std::{fmt, io};
 use url::Url;
 
 use crate::{
-    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Snowflake, Sqlite, failure::Said,
-    pool::Unavailable,
+    Adapter, AdapterError, Fault, MySql, PoolOptions, Postgres, Snowflake, Sqlite, Trino,
+    failure::Said, pool::Unavailable,
 };
 
 /// Schemes, for people.
-const SUPPORTED: &str = "sqlite, postgres, postgresql, mysql, mariadb, snowflake";
+const SUPPORTED: &str = "sqlite, postgres, postgresql, mysql, mariadb, trino, trinos, snowflake";
 
 /// Connects to the database that a URL names: `sqlite://file.db`, `sqlite::memory:`,
-/// `postgres://user@host/database`, `mysql://user@host/database`,
-/// `snowflake://user@account/database/schema`; `postgresql:` and `mariadb:`
-/// are the same as the shorter ones.
+/// `postgres://user@host/database`, `mysql://user@host/database`, `trino://user@host/catalog/schema`,
+/// `snowflake://user@account/database/schema`; `postgresql:` and `mariadb:` are the same as the
+/// shorter ones, `trinos:` is Trino over TLS.
 ///
 /// # Errors
 /// [`Fault::Options`] for a URL that cannot be read or that names something unknown,
@@ -27,6 +27,7 @@ pub async fn connect(url: &str, pool: &PoolOptions) -> Result<Box<dyn Adapter>, 
         "postgres" | "postgresql" => Ok(Box::new(Postgres::connect_with(url, pool).await?)),
         "mysql" | "mariadb" => Ok(Box::new(MySql::connect_with(url, pool).await?)),
         "snowflake" => Ok(Box::new(Snowflake::connect_with(url, pool).await?)),
+        "trino" | "trinos" => Ok(Box::new(Trino::connect_with(url, pool).await?)),
         other => Err(unsupported(other)),
     }
 }
@@ -198,7 +199,7 @@ mod tests {
         assert_eq!(
             error.message,
             "no adapter for the url scheme \"oracle\"; \
-             supported are sqlite, postgres, postgresql, mysql, mariadb, snowflake"
+             supported are sqlite, postgres, postgresql, mysql, mariadb, trino, trinos, snowflake"
         );
         for url in ["", "app.db", "/tmp/app.db", "://x", "a b:c"] {
             assert!(refused(url).await.message.contains("has no scheme"), "{url}");

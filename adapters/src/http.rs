@@ -129,13 +129,26 @@ impl Http {
         request: &Request,
         patience: Patience,
     ) -> Result<Answer, Lost> {
+        self.send_until(request, patience, |answer| !is_for_now(answer.status)).await
+    }
+
+    /// As [`Http::send_until_answered`], where more makes an answer one.
+    ///
+    /// # Errors
+    /// As [`Http::send`], of the last time.
+    pub(crate) async fn send_until(
+        &self,
+        request: &Request,
+        patience: Patience,
+        is_answer: impl Fn(&Answer) -> bool,
+    ) -> Result<Answer, Lost> {
         let mut waits = patience.begin();
         loop {
             // Only a body that is a stream cannot be sent again, and none here is.
             let copy = request.try_clone().ok_or_else(Lost::stream)?;
             let sent = self.send(copy).await;
             let retry_after = match &sent {
-                Ok(answer) if is_for_now(answer.status) => answer.retry_after(),
+                Ok(answer) if !is_answer(answer) => answer.retry_after(),
                 Err(lost) if lost.transient => None,
                 _ => return sent,
             };

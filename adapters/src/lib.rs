@@ -8,6 +8,7 @@ pub mod postgres;
 pub mod scripted;
 pub mod snowflake;
 pub mod sqlite;
+pub mod trino;
 
 mod adapter;
 mod answers;
@@ -33,3 +34,4 @@ pub use postgres::Postgres;
 pub use scripted::Scripted;
 pub use snowflake::Snowflake;
 pub use sqlite::Sqlite;
+pub use trino::Trino;

@@ -12,6 +12,7 @@
 //! - `network`: the same with a server that is some milliseconds away.
 //! - `recovery`: what does a ledger cost, and what do several batches in flight gain?
 //! - `hooks`: what does a hook cost for each batch?
+//! - `trino`: how much faster than one statement a request are joined INSERTs there?
 //! - `memory`: does the program need more memory for a larger script?
 //!
 //! `cargo xtask bench` runs all of them, with servers of its own, and makes one table of all. One

@@ -335,6 +335,7 @@ impl Builder {
             bounds,
             spans_run: settings.transactions == Transactions::Run,
             last_key: None,
+            warnings: Vec::new(),
         });
         let idle = idle.collect();
         let tally = Arc::new(Mutex::new(tally));

@@ -285,7 +285,8 @@ impl Run {
 
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {
         let landed = landed.map_err(|_| abandoned())?;
-        let Landed { slot, batch, outcome, failed, elapsed, tries, around } = landed;
+        let Landed { mut slot, batch, outcome, failed, elapsed, tries, around } = landed;
+        let warnings = std::mem::take(&mut slot.warnings);
         if tries.attempts > 0 {
             self.driver.instruments.end(elapsed, outcome.name());
         }
@@ -297,6 +298,7 @@ impl Run {
         }
         tally.attempts += u64::from(tries.attempts);
         tally.retries.add(&tries.retries);
+        tally.warn(warnings);
         if around > 0 {
             tally.around += u64::from(around);
             let last = batch.statements().saturating_sub(1);

@@ -362,7 +362,7 @@ fn stands_alone(slot: &Slot, batch: &Batch, trouble: &Trouble) -> Result<(), &'s
     }
     match batch.scope {
         Scope::Atomic => Ok(()),
-        Scope::Bare if batch.statements() == 1 => Ok(()),
+        Scope::Bare if batch.commands() == 1 => Ok(()),
         Scope::Bare => Err("its statements stand each for itself"),
         Scope::Scripted if slot.memory().in_transaction() || !is_whole_transaction(batch) => {
             Err(IN_TRANSACTION)

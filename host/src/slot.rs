@@ -61,6 +61,8 @@ pub(crate) struct Slot {
     pub(crate) spans_run: bool,
     /// The last row of the transaction that spans the run.
     pub(crate) last_key: Option<(u64, State)>,
+    /// What the server has warned of since the last batch.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl Slot {
@@ -91,6 +93,7 @@ impl Slot {
         let cancel = connection.cancel_handle();
         let work = send(&mut **connection, piece, self.ledger.as_ref());
         let Guarded { result, interrupted } = self.guard.request(cancel, work).await;
+        self.warnings.extend(connection.take_warnings());
         if !interrupted {
             return result.map_err(Trouble::Refused);
         }

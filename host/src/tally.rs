@@ -13,6 +13,9 @@ use crate::{
 /// How often an observer is told at most.
 const OBSERVED_EVERY: Duration = Duration::from_millis(100);
 
+/// Different warnings of a server that are kept.
+const MAX_WARNINGS: usize = 20;
+
 /// How far a run has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +75,8 @@ pub(crate) struct Tally {
     pub(crate) first_around: Option<Position>,
     /// What is told of the hooks.
     pub(crate) hooks: Vec<Told>,
+    /// What the server has warned of, and how often.
+    warnings: Vec<(String, u64)>,
     started: Instant,
 }
 
@@ -93,6 +98,7 @@ impl Tally {
             around: 0,
             first_around: None,
             hooks: Vec::new(),
+            warnings: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -101,6 +107,18 @@ impl Tally {
     pub(crate) fn not_sent(&self) -> u64 {
         let sent = self.account.decided() + self.account.skipped + self.under_way;
         self.account.statements.saturating_sub(sent)
+    }
+
+    /// Takes note of what the server has warned of: the first kinds of it, each once.
+    pub(crate) fn warn(&mut self, warnings: Vec<String>) {
+        for warning in warnings {
+            if let Some((_, count)) = self.warnings.iter_mut().find(|(known, _)| *known == warning)
+            {
+                *count += 1;
+            } else if self.warnings.len() < MAX_WARNINGS {
+                self.warnings.push((warning, 1));
+            }
+        }
     }
 
     /// Tells the instruments what is new. Statements of a transaction that is open have no fate yet.
@@ -126,6 +144,11 @@ impl Tally {
         }
         report.hook_failures = self.hooks.iter().map(|told| told.ignored).sum();
         report.notes.extend(self.hooks.iter().flat_map(Told::notes));
+        let warnings = self.warnings.iter();
+        report.notes.extend(warnings.map(|(warning, count)| match count {
+            1 => format!("the server warns: {warning}"),
+            _ => format!("the server warns {count} times: {warning}"),
+        }));
         report.run.clone_from(&self.run);
         report.count(&self.account, self.before);
         report.time(&self.times);
@@ -225,5 +248,16 @@ mod tests {
         observer.tell(Snapshot::default);
         observer.tell_now(Snapshot::default);
         assert_eq!(times.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn what_a_server_warns_of_is_told_once_and_counted() {
+        let mut tally = Tally::new(String::new(), Vec::new());
+        tally.warn(vec!["old (A)".to_owned(), "odd (B)".to_owned()]);
+        tally.warn(vec!["old (A)".to_owned()]);
+        let notes = tally.report(None).notes;
+        assert_eq!(notes, ["the server warns 2 times: old (A)", "the server warns: odd (B)"]);
+        tally.warn((0..MAX_WARNINGS).map(|number| number.to_string()).collect());
+        assert_eq!(tally.report(None).notes.len(), MAX_WARNINGS);
     }
 }

@@ -6,6 +6,7 @@ pub mod direct;
 pub mod dumps;
 pub mod hooks;
 pub mod http;
+pub mod http_proxy;
 pub mod own_server;
 pub mod proxy;
 pub mod recorder;

@@ -21,6 +21,24 @@ pub fn mysql_url() -> Option<String> {
     url("SQL_BATCHER_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test")
 }
 
+/// URL of a Trino cluster, `trino://…`, whose catalogs `memory`, `tpch`, `blackhole` and
+/// `postgresql` tests may use, from `SQL_BATCHER_TEST_TRINO_URL`. None, and the test is noted as
+/// skipped, where `cargo xtask test` has said why there is none (`SQL_BATCHER_TEST_NO_TRINO`), or
+/// as for [`postgres_url`].
+///
+/// # Panics
+/// As [`postgres_url`].
+#[must_use]
+pub fn trino_url() -> Option<String> {
+    match env::var("SQL_BATCHER_TEST_NO_TRINO") {
+        Ok(why) => {
+            println!("not run: {why}");
+            None
+        }
+        Err(_) => url("SQL_BATCHER_TEST_TRINO_URL", "trino://test@127.0.0.1:8080/memory/default"),
+    }
+}
+
 fn url(variable: &str, example: &str) -> Option<String> {
     if let Ok(url) = env::var(variable) {
         return Some(url);

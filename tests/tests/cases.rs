@@ -11,11 +11,12 @@ use sql_batcher_tests::split::{
     Found, Split, every_byte, gaps, random_cuts, split, split_in_component,
 };
 
-const DIALECTS: [(&str, Dialect); 5] = [
+const DIALECTS: [(&str, Dialect); 6] = [
     ("generic", Dialect::Generic),
     ("sqlite", Dialect::Sqlite),
     ("postgresql", Dialect::PostgreSql),
     ("mysql", Dialect::MySql),
+    ("trino", Dialect::Trino),
     ("snowflake", Dialect::Snowflake),
 ];
 

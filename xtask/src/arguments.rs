@@ -8,8 +8,9 @@ usage: cargo xtask COMMAND
 
 commands:
   demo        load examples/demo.sql into an SQLite file and ask it a question
-  test        start PostgreSQL and MariaDB, run every test, stop them
+  test        start PostgreSQL, MariaDB and, where it can be had, Trino, run every test, stop them
               [--skip-servers] [-- ARGUMENTS FOR cargo test]
+              [--trino]  only what is about Trino, which must be there
   bench       start the servers, run the benchmarks, write one table of them as Markdown, JSON and SVG
               [--only NAME]... [--rows N] [--memory-gb N] [--out FOLDER] [--skip-servers]
               [--peers | --no-peers] [--profile NAME] [-- ARGUMENTS FOR cargo bench]
@@ -20,6 +21,7 @@ commands:
 environment:
   SQL_BATCHER_TEST_POSTGRES_URL   use this PostgreSQL server, start none
   SQL_BATCHER_TEST_MYSQL_URL      use this MariaDB or MySQL server, start none
+  SQL_BATCHER_TEST_TRINO_URL      use this Trino server, fetch and start none
   SQL_BATCHER_TEST_POSTGRES_BIN   folder of initdb, postgres, psql and pg_dump: looked at first
   SQL_BATCHER_TEST_MYSQL_BIN      folder of mariadb and mariadb-dump: looked at first
   SQL_BATCHER_BENCH_PYTHON        use this Python, which has what benches/peers needs
@@ -47,6 +49,8 @@ pub(crate) enum Task {
 pub(crate) struct CargoOptions {
     /// Do without the servers, and say so.
     pub(crate) skip_servers: bool,
+    /// Only what is about Trino, which must be there (`test` only).
+    pub(crate) trino: bool,
     /// What stood behind `--`: for cargo, as it is.
     pub(crate) cargo_arguments: Vec<String>,
 }
@@ -61,7 +65,7 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
         return Ok(Task::Help);
     };
     let task = match command.as_str() {
-        "test" => return cargo_options(rest).map(Task::Test),
+        "test" => return cargo_options(rest, &["--skip-servers", "--trino"]).map(Task::Test),
         "bench" => return options::parse(rest).map(Task::Bench),
         "demo" => Task::Demo,
         "servers" => Task::Servers,
@@ -76,19 +80,23 @@ pub(crate) fn parse(words: &[String]) -> Result<Task, String> {
 }
 
 /// Reads what stands behind `test`.
-fn cargo_options(words: &[String]) -> Result<CargoOptions, String> {
+fn cargo_options(words: &[String], known: &[&str]) -> Result<CargoOptions, String> {
     let mut options = CargoOptions::default();
     let mut words = words.iter();
     for word in words.by_ref() {
         match word.as_str() {
-            "--skip-servers" => options.skip_servers = true,
             "--" => break,
+            "--skip-servers" => options.skip_servers = true,
+            "--trino" if known.contains(&"--trino") => options.trino = true,
             unknown => {
                 return Err(format!("unknown argument `{unknown}` (those for cargo follow `--`)"));
             }
         }
     }
     options.cargo_arguments = words.cloned().collect();
+    if options.trino && options.skip_servers {
+        return Err("`--trino` needs the servers that `--skip-servers` leaves out".to_owned());
+    }
     Ok(options)
 }
 
@@ -109,12 +117,21 @@ mod tests {
     fn what_follows_two_dashes_is_for_cargo_as_it_is() {
         let options = CargoOptions {
             skip_servers: true,
+            trino: false,
             cargo_arguments: ["--test", "a", "--", "--skip-servers"].map(String::from).to_vec(),
         };
         assert_eq!(
             parsed("test --skip-servers -- --test a -- --skip-servers"),
             Ok(Task::Test(options))
         );
+    }
+
+    #[test]
+    fn trino_alone_is_for_tests_and_needs_its_servers() {
+        let options = CargoOptions { trino: true, ..CargoOptions::default() };
+        assert_eq!(parsed("test --trino"), Ok(Task::Test(options)));
+        assert!(parsed("bench --trino").is_err());
+        assert!(parsed("test --trino --skip-servers").is_err());
     }
 
     #[test]

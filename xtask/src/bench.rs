@@ -22,6 +22,8 @@ use crate::workspace::Workspace;
 
 use options::BenchOptions;
 
+/// The benchmark that needs a server of its own.
+const TRINO: &str = "trino";
 /// The program that makes one table of all.
 const COLLECTOR: &str = "bench-results";
 /// Where in the folder of the results the benchmarks leave their own.
@@ -37,7 +39,13 @@ pub(crate) fn run(workspace: &Workspace, options: &BenchOptions) -> Result<ExitC
     toolchain::ensure_wasm_target()?;
     let python = peers::python(workspace, options.peers)?;
     build(workspace, options)?;
-    let servers = if options.skip_servers { None } else { Some(Servers::start()?) };
+    let servers = match options.skip_servers {
+        true => None,
+        false if options.names().contains(&TRINO) => {
+            Some(Servers::start()?.with_trino(workspace.target(), false)?)
+        }
+        false => Some(Servers::start()?),
+    };
     let out = empty_folder(workspace, options)?;
 
     let mut cargo = workspace.cargo(&["bench", "--workspace", "--no-fail-fast"]);

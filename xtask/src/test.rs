@@ -18,6 +18,19 @@ use crate::arguments::CargoOptions;
 use crate::toolchain;
 use crate::workspace::Workspace;
 
+/// What `--trino` runs: the adapter's own tests and those of `tests/`.
+const TRINO_TESTS: [&str; 9] = [
+    "-p",
+    "sql-batcher-adapters",
+    "-p",
+    "sql-batcher-tests",
+    "--lib",
+    "--test",
+    "trino",
+    "--test",
+    "clients",
+];
+
 /// Tells the tests that doing without servers was asked for.
 const SKIP_SERVERS: &str = "SQL_BATCHER_SKIP_SERVERS";
 /// Tells the tests where to write down that they were skipped.
@@ -32,12 +45,20 @@ pub(crate) const PROGRAM: &str = "SQL_BATCHER_TEST_BIN";
 /// If a server cannot be had, the build fails, or a test was skipped that had its server.
 pub(crate) fn run(workspace: &Workspace, options: &CargoOptions) -> Result<ExitCode> {
     toolchain::ensure_wasm_target()?;
-    let servers = if options.skip_servers { None } else { Some(Servers::start()?) };
+    let servers = match options.skip_servers {
+        true => None,
+        false => {
+            let servers = Servers::start()?.with_trino(workspace.target(), options.trino)?;
+            Some(if options.trino { servers } else { servers.with_snowduck() })
+        }
+    };
     workspace.build()?;
 
     let skipped = SkippedTests::start(workspace)?;
     let mut cargo = workspace.cargo(&["test"]);
-    if !chooses_packages(&options.cargo_arguments) {
+    if options.trino {
+        cargo.args(TRINO_TESTS);
+    } else if !chooses_packages(&options.cargo_arguments) {
         cargo.arg("--workspace");
     }
     cargo.args(&options.cargo_arguments);
@@ -69,7 +90,8 @@ pub(crate) fn point_to_servers(command: &mut Command, servers: Option<&Servers>)
         None => command
             .env(SKIP_SERVERS, "1")
             .env_remove(xtask::servers::POSTGRES_URL)
-            .env_remove(xtask::servers::MYSQL_URL),
+            .env_remove(xtask::servers::MYSQL_URL)
+            .env_remove(xtask::servers::TRINO_URL),
     };
 }
 
@@ -92,6 +114,7 @@ fn print_untested(skipped: &BTreeSet<String>) {
     println!("\nnot tested, because of --skip-servers:");
     println!("  PostgreSQL: anything on a real server, or against psql and pg_dump");
     println!("  Snowflake: the emulator snowduck (the double of its SQL API is tested)");
+    println!("  Trino: anything on a real server, or against its command line and Python client");
     println!("  MariaDB, MySQL: anything on a real server, or against mariadb and mariadb-dump");
     if !skipped.is_empty() {
         println!("skipped tests: {}\n{}", skipped.len(), list(skipped));

@@ -2,6 +2,7 @@
 //! One small state machine for each way in which a client tells them.
 
 use crate::dialect::BodyRule;
+use crate::routine::Routine;
 use crate::scripting::Scripting;
 
 /// Follows the words of one statement and says whether a semicolon ends it.
@@ -12,6 +13,7 @@ pub(crate) enum Body {
     Trigger(Trigger),
     Compound(Compound),
     Scripting(Scripting),
+    Routine(Routine),
 }
 
 impl Body {
@@ -22,6 +24,7 @@ impl Body {
             BodyRule::SqliteTrigger => Self::Trigger(Trigger::Start),
             BodyRule::Compound => Self::Compound(Compound::default()),
             BodyRule::Scripting => Self::Scripting(Scripting::default()),
+            BodyRule::Routine => Self::Routine(Routine::default()),
         }
     }
 
@@ -33,6 +36,7 @@ impl Body {
             Self::Trigger(trigger) => trigger.word(word),
             Self::Compound(compound) => compound.word(word),
             Self::Scripting(scripting) => scripting.word(word),
+            Self::Routine(routine) => routine.word(word, depth),
         }
     }
 
@@ -43,6 +47,7 @@ impl Body {
             Self::Trigger(trigger) => trigger.other(),
             Self::Compound(compound) => compound.settle(b""),
             Self::Scripting(scripting) => scripting.symbol(),
+            Self::Routine(routine) => routine.symbol(),
         }
     }
 
@@ -54,6 +59,7 @@ impl Body {
             Self::Trigger(trigger) => trigger.semicolon(),
             Self::Compound(compound) => compound.semicolon(),
             Self::Scripting(scripting) => scripting.semicolon(),
+            Self::Routine(routine) => routine.semicolon(),
         }
     }
 
@@ -65,6 +71,7 @@ impl Body {
             Self::Trigger(trigger) => *trigger != Trigger::Normal,
             Self::Compound(compound) => compound.count < Compound::HEAD || compound.creates,
             Self::Scripting(scripting) => scripting.reads_words(),
+            Self::Routine(routine) => routine.reads_words(),
         }
     }
 }

@@ -89,7 +89,7 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
         Dialect::Sqlite => (SQLITE, false),
         Dialect::PostgreSql => (POSTGRESQL, false),
         Dialect::MySql => (MYSQL, true),
-        Dialect::Trino => (GENERIC, false),
+        Dialect::Trino => (TRINO, false),
         Dialect::Snowflake => (SNOWFLAKE, false),
     };
     if dialect == Dialect::MySql
@@ -254,6 +254,17 @@ const MYSQL: &[Pattern] = &[
     Pattern("LOCK|UNLOCK", Kind::Lock, ALONE, Effect::ImplicitCommit),
     Pattern("ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH", Kind::Maintain, ALONE, Effect::ImplicitCommit),
     Pattern("SET PASSWORD", Kind::Set, ALONE, Effect::ImplicitCommit),
+];
+
+// https://trino.io/docs/current/sql.html. BEGIN and END are no statements there, and there are no
+// savepoints.
+const TRINO: &[Pattern] = &[
+    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
+    Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
+    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    Pattern("BEGIN|END|ABORT|SAVEPOINT|RELEASE|START", Kind::Other, JOINS, Effect::None),
+    Pattern("DENY", Kind::Grant, JOINS, Effect::None),
+    Pattern("EXPLAIN ANALYZE", Kind::Other, JOINS, Effect::None),
 ];
 
 // https://docs.snowflake.com/en/sql-reference/transactions: definitions commit, TRUNCATE is a change

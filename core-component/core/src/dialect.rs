@@ -69,6 +69,15 @@ pub(crate) enum BodyRule {
     /// `BEGIN … END` and `DECLARE … BEGIN … END` by themselves, too, where `BEGIN` alone, or with
     /// `TRANSACTION`, `WORK` or `NAME`, opens a transaction.
     Scripting,
+    /// `CREATE FUNCTION` and `WITH FUNCTION` of Trino.
+    Routine,
+}
+
+impl BodyRule {
+    /// Whether a statement may hold one that begins as most do, with `INSERT` or the like.
+    pub(crate) fn is_inside_any(self) -> bool {
+        self == Self::Routine
+    }
 }
 
 /// Which commands of the client itself may stand in a script.
@@ -95,6 +104,8 @@ pub(crate) struct Rules {
     pub(crate) dollar_quotes: bool,
     /// The tag may be other than empty.
     pub(crate) dollar_tags: bool,
+    /// A `$` within a word is part of it, and opens nothing.
+    pub(crate) dollars_in_words: bool,
     pub(crate) comments: CommentRule,
     /// `--` within a statement opens a comment only before white space.
     pub(crate) dashes_need_space: bool,
@@ -178,6 +189,7 @@ static GENERIC: Rules = Rules {
     escape_strings: false,
     dollar_quotes: true,
     dollar_tags: true,
+    dollars_in_words: true,
     comments: CommentRule::Flat,
     dashes_need_space: false,
     slash_comments: false,
@@ -203,6 +215,7 @@ static SQLITE: Rules = Rules {
     escape_strings: false,
     dollar_quotes: false,
     dollar_tags: false,
+    dollars_in_words: true,
     comments: CommentRule::Flat,
     dashes_need_space: false,
     slash_comments: false,
@@ -234,6 +247,7 @@ static POSTGRESQL: Rules = Rules {
     escape_strings: true,
     dollar_quotes: true,
     dollar_tags: true,
+    dollars_in_words: true,
     comments: CommentRule::Nested,
     dashes_need_space: false,
     slash_comments: false,
@@ -265,6 +279,7 @@ static MYSQL: Rules = Rules {
     escape_strings: false,
     dollar_quotes: false,
     dollar_tags: false,
+    dollars_in_words: true,
     comments: CommentRule::Executable,
     dashes_need_space: true,
     slash_comments: false,
@@ -293,13 +308,15 @@ static MYSQL: Rules = Rules {
     },
 };
 
-// https://trino.io/docs/current/language/reserved.html, and the grammar of Trino's parser: strings
-// and identifiers have no escapes, comments do not nest.
+// The grammar of Trino 476, which its command line splits with: strings, `U&''` and `X''` among
+// them, and identifiers have no escapes; comments do not nest, and a `--` comment ends with a
+// carriage return, too; `$$` has no tags (https://trino.io/docs/current/udf/python.html).
 static TRINO: Rules = Rules {
     quotes: &[quote(b'\'', b'\'', false), quote(b'"', b'"', false), quote(b'`', b'`', false)],
     escape_strings: false,
-    dollar_quotes: false,
+    dollar_quotes: true,
     dollar_tags: false,
+    dollars_in_words: false,
     comments: CommentRule::Flat,
     dashes_need_space: false,
     slash_comments: false,
@@ -309,7 +326,7 @@ static TRINO: Rules = Rules {
     parentheses: false,
     copy: false,
     nul: true,
-    body: BodyRule::Compound,
+    body: BodyRule::Routine,
     commands: CommandRule::None,
     // https://trino.io/docs/current/sql/values.html, …/language/types.html
     inserts: InsertRules { constructors: true, ..PLAIN_INSERTS },
@@ -324,6 +341,7 @@ static SNOWFLAKE: Rules = Rules {
     escape_strings: false,
     dollar_quotes: true,
     dollar_tags: false,
+    dollars_in_words: true,
     comments: CommentRule::Flat,
     dashes_need_space: false,
     slash_comments: true,

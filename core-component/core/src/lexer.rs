@@ -529,7 +529,7 @@ impl Lexer {
         let ends = |at: usize| {
             let byte = text[at];
             !is_word(byte)
-                || (byte == b'$' && (!self.rules.dollar_quotes || is_number(&text[start..at])))
+                || (byte == b'$' && (self.dollar_ends_words() || is_number(&text[start..at])))
                 || (Some(&byte) == delimiter && text[at..].starts_with(&self.delimiter))
         };
         // What is of this class ends no word: it is neither a dollar nor begins a delimiter.
@@ -540,6 +540,10 @@ impl Lexer {
             return Step::More(start);
         }
         Step::Found(Lexeme::Word { start, end })
+    }
+
+    fn dollar_ends_words(&self) -> bool {
+        !self.rules.dollar_quotes || !self.rules.dollars_in_words
     }
 
     fn dash(&mut self, text: &[u8], at: usize, context: Context) -> Step {
@@ -612,7 +616,7 @@ impl Lexer {
     fn dollar(&mut self, text: &[u8], at: usize, context: Context) -> Step {
         let symbol = Lexeme::Symbol { start: at, end: at + 1 };
         let before = &text[at.saturating_sub(MAX_WORD_BYTES).max(context.floor)..at];
-        if is_identifier_before_dollar(before) {
+        if self.rules.dollars_in_words && is_identifier_before_dollar(before) {
             // Its other dollars are no quotes either.
             let longest = text.len().min(at + MAX_WORD_BYTES);
             return match text[at..longest].iter().position(|byte| !is_word(*byte)) {

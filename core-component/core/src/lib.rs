@@ -51,6 +51,7 @@ mod merging;
 mod plain;
 mod position;
 mod replace;
+mod routine;
 mod run;
 mod scan;
 mod scripting;

@@ -181,6 +181,9 @@ impl Splitter {
 
     /// Whether plain statements may come next: nothing else is being read.
     pub(crate) fn may_be_plain(&self) -> bool {
+        if self.rules.body.is_inside_any() {
+            return false;
+        }
         match &self.current {
             None => self.lexer.unclosed().is_none() && self.copy.is_none(),
             Some(current) => current.class.is_some() && current.detail == Detail::Bulk,
@@ -325,7 +328,7 @@ impl Splitter {
     /// matters but where it ends: most statements of most scripts. It is the same as to read its
     /// words one by one, and left to that where the text ends too early or anything is unusual.
     fn begin_plain(&mut self, text: &[u8]) {
-        if self.counts_rows {
+        if self.counts_rows || self.rules.body.is_inside_any() {
             return;
         }
         let Some(start) = self.lexer.quick_start(text, self.at) else { return };

@@ -11,11 +11,19 @@ const DEFAULT_URL: &str = "sqlite://sql-batcher.db";
 
 /// Where a password is looked for if the URL has none, and for which schemes.
 const PASSWORDS: &[(&str, &[&str])] = &[
-    ("SQL_BATCHER_PASSWORD", &["postgres", "postgresql", "mysql", "mariadb", "snowflake"]),
+    ("SQL_BATCHER_PASSWORD", WITH_PASSWORD),
     ("PGPASSWORD", &["postgres", "postgresql"]),
     ("MYSQL_PWD", &["mysql", "mariadb"]),
+    ("TRINO_PASSWORD", &["trinos"]),
     ("SNOWFLAKE_PASSWORD", &["snowflake"]),
 ];
+
+/// Schemes whose URLs have a place for a password.
+const WITH_PASSWORD: &[&str] =
+    &["postgres", "postgresql", "mysql", "mariadb", "trinos", "snowflake"];
+
+/// Options of URLs that are secrets themselves.
+const SECRETS: &[&str] = &["password=", "access-token=", "extra-credential="];
 
 /// What a run is connected to. Has no `Debug`: the URL may hold a password.
 pub(super) struct Database {
@@ -75,10 +83,11 @@ impl Database {
             "sqlite" => Ok(Dialect::Sqlite),
             "postgres" | "postgresql" => Ok(Dialect::PostgreSql),
             "mysql" | "mariadb" => Ok(Dialect::MySql),
+            "trino" | "trinos" => Ok(Dialect::Trino),
             "snowflake" => Ok(Dialect::Snowflake),
             _ => Err(Usage(
                 "the database url does not start with sqlite:, postgres:, postgresql:, mysql:, \
-                 mariadb: or snowflake:"
+                 mariadb:, trino:, trinos: or snowflake:"
                     .into(),
             )),
         }
@@ -92,7 +101,8 @@ fn scheme(url: &str) -> &str {
 /// A URL that cannot be read stays as it is: connecting says what is wrong with it.
 fn with_password(text: String, password: &str) -> Result<String, Usage> {
     let Ok(mut url) = Url::parse(&text) else { return Ok(text) };
-    if url.password().is_some() || url.query_pairs().any(|(key, _)| key == "password") {
+    let is_proof = |key: &str| matches!(key, "password" | "access-token");
+    if url.password().is_some() || url.query_pairs().any(|(key, _)| is_proof(&key)) {
         return Ok(text);
     }
     if url.set_password(Some(password)).is_ok() {
@@ -106,7 +116,7 @@ fn with_password(text: String, password: &str) -> Result<String, Usage> {
 }
 
 /// The text with the passwords of the URLs in it replaced: between `://user:` and the last `@` of
-/// the line, and after `password=`.
+/// the line, and after options that are secrets.
 pub(super) fn redact(text: &str) -> String {
     text.split_inclusive('\n').map(redact_line).collect()
 }
@@ -116,9 +126,18 @@ fn redact_line(line: &str) -> String {
         Some((start, end)) => format!("{}***{}", &line[..start], &line[end..]),
         None => line.to_owned(),
     };
-    let Some((before, after)) = line.split_once("password=") else { return line };
-    let end = after.find(['&', ' ', '\'', '"', '\n']).unwrap_or(after.len());
-    format!("{before}password=***{}", &after[end..])
+    SECRETS.iter().fold(line, |line, name| without_values_of(&line, name))
+}
+
+/// The text without what follows an option, each time that it comes.
+fn without_values_of(text: &str, option: &str) -> String {
+    let mut parts = text.split(option);
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(['&', ' ', '\'', '"', '\n']).unwrap_or(part.len());
+        shown = format!("{shown}{option}***{}", &part[end..]);
+    }
+    shown
 }
 
 /// Where the password of a URL in the line starts and ends.
@@ -149,6 +168,9 @@ mod tests {
             ("postgres:///d?host=/run", "postgres:///d?host=%2Frun&password=p%40ss%2Fword"),
             ("sqlite://a.db", "sqlite://a.db"),
             ("snowflake://u@org-a/D/S?role=r", "snowflake://u:p%40ss%2Fword@org-a/D/S?role=r"),
+            ("trinos://u@h/c", "trinos://u:p%40ss%2Fword@h/c"),
+            ("trinos://u@h/c?access-token=t", "trinos://u@h/c?access-token=t"),
+            ("trino://u@h/c", "trino://u@h/c"),
         ] {
             let chosen = chosen(url, variable);
             assert_eq!(chosen.replace("host=/run", "host=%2Frun"), expected);
@@ -160,6 +182,7 @@ mod tests {
         assert!(chosen("postgres://u@h/d", "PGPASSWORD").contains("p%40ss"));
         assert!(chosen("mariadb://u@h/d", "MYSQL_PWD").contains("p%40ss"));
         assert!(chosen("snowflake://u@a/d", "SNOWFLAKE_PASSWORD").contains("p%40ss"));
+        assert!(chosen("trinos://u@h/d", "TRINO_PASSWORD").contains("p%40ss"));
         assert_eq!(chosen("postgres://u@h/d", "MYSQL_PWD"), "postgres://u@h/d");
         assert_eq!(chosen("mysql://u@h/d", "PGPASSWORD"), "mysql://u@h/d");
     }
@@ -179,6 +202,10 @@ mod tests {
             ("'mysql://u:p w/@@h/d' x\nsqlite://a", "'mysql://u:***@h/d' x\nsqlite://a"),
             ("postgres://h/d?password=pw&sslmode=off", "postgres://h/d?password=***&sslmode=off"),
             ("postgres://u@h:5432/d", "postgres://u@h:5432/d"),
+            (
+                "trinos://u@h/c?access-token=s3&source=x&extra-credential=a:s3 & more",
+                "trinos://u@h/c?access-token=***&source=x&extra-credential=*** & more",
+            ),
             ("nothing: to @ hide", "nothing: to @ hide"),
         ] {
             assert_eq!(redact(text), expected);

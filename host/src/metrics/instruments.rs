@@ -208,6 +208,7 @@ fn system_name(database: &Capabilities) -> &'static str {
         Dialect::MySql if database.server.starts_with("MariaDB") => "mariadb",
         Dialect::MySql => "mysql",
         Dialect::Snowflake => "snowflake",
+        Dialect::Trino => "trino",
         _ => "other_sql",
     }
 }

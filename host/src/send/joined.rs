@@ -187,10 +187,7 @@ impl Piece<'_> {
         let executed = connection.execute(text.request(self.batch.scope)).await;
         let own = u64::from(row.is_some());
         executed
-            .map(|Effects { rows, .. }| Effects {
-                rows: rows.map(|rows| rows.saturating_sub(own)),
-                ..Effects::default()
-            })
+            .map(|Effects { rows }| Effects { rows: rows.map(|rows| rows.saturating_sub(own)) })
             .map_err(|problem| text.explain(self.batch, problem))
     }
 

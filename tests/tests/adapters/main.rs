@@ -29,6 +29,7 @@ const SQLITE: Sql = Sql {
     set: "PRAGMA foreign_keys = ON;\n",
     unset: "(SELECT foreign_keys FROM pragma_foreign_keys) = 0",
     begin: "BEGIN;\n",
+    refused: "INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n",
 };
 
 #[tokio::test]

@@ -23,6 +23,7 @@ pub(super) const MYSQL: Sql = Sql {
     set: "SET sql_mode = 'ANSI';\n",
     unset: "@@sql_mode = @@global.sql_mode",
     begin: "START TRANSACTION;\n",
+    refused: "INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n",
 };
 
 #[tokio::test]

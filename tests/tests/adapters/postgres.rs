@@ -20,6 +20,7 @@ pub(super) const POSTGRES: Sql = Sql {
     set: "SET statement_timeout = '59s';\n",
     unset: "current_setting('statement_timeout') <> '59s'",
     begin: "BEGIN;\n",
+    refused: "INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n",
 };
 
 #[tokio::test]

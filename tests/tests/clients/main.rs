@@ -6,6 +6,7 @@ mod mariadb;
 mod psql;
 mod sqlite;
 mod texts;
+mod trino;
 
 use std::env;
 use std::fs;

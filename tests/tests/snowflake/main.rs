@@ -23,6 +23,7 @@ const SNOWFLAKE: Sql = Sql {
         "CREATE TABLE batch_conformance (id INTEGER PRIMARY KEY, name TEXT);\n",
     ],
     drop: "DROP TABLE batch_conformance;\n",
+    refused: "INSERT INTO batch_conformance VALUES (7, 'again'), (7, 'again');\n",
     require: "SELECT CASE WHEN {} THEN 1 ELSE json('no') END;\n",
     slow: "CALL SYSTEM$WAIT(60);\n",
     big_select: "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 300000) \

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 /// The benchmarks, in the order in which the table has them.
-pub(crate) const NAMES: [&str; 11] = [
+pub(crate) const NAMES: [&str; 12] = [
     "startup",
     "sessions",
     "splitting",
@@ -14,6 +14,7 @@ pub(crate) const NAMES: [&str; 11] = [
     "sandbox",
     "recovery",
     "network",
+    "trino",
     "memory",
 ];
 

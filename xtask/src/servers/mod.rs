@@ -13,6 +13,7 @@ mod programs;
 mod prometheus;
 mod server;
 mod snowduck;
+mod trino;
 
 use std::env;
 use std::ffi::OsString;
@@ -34,6 +35,11 @@ pub use server::Server;
 pub const POSTGRES_URL: &str = "SQL_BATCHER_TEST_POSTGRES_URL";
 /// The variable with the URL of the MariaDB or MySQL server.
 pub const MYSQL_URL: &str = "SQL_BATCHER_TEST_MYSQL_URL";
+
+/// The variable with the URL of the Trino server.
+pub const TRINO_URL: &str = "SQL_BATCHER_TEST_TRINO_URL";
+/// The variable that says why there is none.
+pub const NO_TRINO: &str = "SQL_BATCHER_TEST_NO_TRINO";
 
 /// The variable with the file that the PostgreSQL server logs to.
 const POSTGRES_LOG: &str = "SQL_BATCHER_TEST_POSTGRES_LOG";
@@ -102,7 +108,7 @@ pub fn has_disks() -> bool {
 pub struct Servers {
     variables: Variables,
     left_out: Vec<String>,
-    _running: Vec<Server>,
+    running: Vec<Server>,
 }
 
 impl Servers {
@@ -136,26 +142,73 @@ impl Servers {
             }
             running.push(server);
         }
-        let mut left_out = Vec::new();
-        if env::var_os(snowduck::URL).is_none() {
-            match snowduck::start() {
-                Ok(server) => {
-                    variables.push((snowduck::URL, server.url().into()));
-                    running.push(server);
-                }
-                Err(error) => {
-                    left_out.push(format!("snowduck, the emulator of Snowflake: {error}"));
-                    variables.push((snowduck::SKIP, "1".into()));
-                }
+        Ok(Self { variables, left_out: Vec::new(), running })
+    }
+
+    /// Adds snowduck, the emulator of Snowflake; what is missing is fetched. Where it cannot be had,
+    /// the tests that need it are left out.
+    #[must_use]
+    pub fn with_snowduck(mut self) -> Self {
+        if env::var_os(snowduck::URL).is_some() {
+            return self;
+        }
+        match snowduck::start() {
+            Ok(server) => {
+                self.variables.push((snowduck::URL, server.url().into()));
+                self.running.push(server);
+            }
+            Err(error) => {
+                self.leave_out(format!("snowduck, the emulator of Snowflake: {error}"));
+                self.variables.push((snowduck::SKIP, "1".into()));
             }
         }
-        Ok(Self { variables, left_out, _running: running })
+        self
     }
 
     /// What could not be had, with the reason, and is not needed: what it is for is not tested.
     #[must_use]
     pub fn left_out(&self) -> &[String] {
         &self.left_out
+    }
+
+    fn leave_out(&mut self, what: String) {
+        announce(&format!("NOT TESTED: {what}"));
+        self.left_out.push(what);
+    }
+
+    /// Adds a Trino server; what is missing is fetched. Where it cannot be had, the reason is said
+    /// loudly, and the tests that need it are left out.
+    ///
+    /// # Errors
+    ///
+    /// If it `must` be there, and cannot be had.
+    pub fn with_trino(mut self, target: &Path, must: bool) -> Result<Self> {
+        if trino::is_given() {
+            return Ok(self);
+        }
+        match self.start_trino(target) {
+            Ok(()) => Ok(self),
+            Err(error) if must => Err(Error::new(format!("Trino cannot be tested: {error}"))),
+            Err(error) => {
+                self.leave_out(format!("Trino: {error}"));
+                self.variables.push((NO_TRINO, error.to_string().into()));
+                Ok(self)
+            }
+        }
+    }
+
+    fn start_trino(&mut self, target: &Path) -> Result<()> {
+        let given = || env::var(POSTGRES_URL).ok();
+        let started = self.variables.iter().find(|(name, _)| *name == POSTGRES_URL);
+        let started = started.map(|(_, url)| url.to_string_lossy().into_owned());
+        let postgres = started.or_else(given).unwrap_or_default();
+        let programs = trino::Programs::find_or_fetch(target)?;
+        announce("starting Trino");
+        let (server, variables) = trino::start(&programs, &postgres)?;
+        self.variables.extend(programs.variables());
+        self.variables.extend(variables);
+        self.running.push(server);
+        Ok(())
     }
 
     /// What to set in the environment of a test.

@@ -14,7 +14,7 @@ use crate::process;
 use super::folder::Folder;
 
 /// How long a server may take until it answers, and until it has ended.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How often to look whether it does, and how long one look may take.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LOOK_FOR: Duration = Duration::from_secs(2);
@@ -111,7 +111,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// If it runs, ends while it starts, or does not answer within a minute; with the end of its
+    /// If it runs, ends while it starts, or does not answer within three minutes; with the end of its
     /// log.
     pub fn start_again(&mut self) -> Result<()> {
         let name = self.kind.name;
@@ -186,7 +186,7 @@ impl Drop for Server {
 }
 
 /// A port that nobody listens on at the moment.
-fn free_port() -> Result<u16> {
+pub(super) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
     let address = listener.and_then(|listener| listener.local_addr());
     Ok(address.map_err(|e| Error::io("cannot find a free port", e))?.port())

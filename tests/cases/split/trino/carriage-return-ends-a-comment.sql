@@ -1,0 +1,2 @@
+SELECT 1 -- one;, 2;
+SELECT 3;

@@ -1,0 +1,7 @@
+SELECT 1;
+-- a comment;
+SELECT 'a
+b;',
+  2;
+
+SELECT 3

@@ -1,0 +1,2 @@
+SELECT 'ä😀'; SELECT '日本;語'; /* 😀 */ SELECT 3;
+   SELECT 4;

@@ -1,0 +1,3 @@
+SELECT 'naïve;' -- café;
+;
+SELECT 'ÿþ', 1; SELECT 2;

@@ -1,0 +1,16 @@
+create function f() returns int begin return case when true then 1 end; end; select 1;
+create function f() returns int begin declare begin_ int; begin return 1; end; end; select 2;
+create function f() returns int if true then begin return 1; end; end if; select 3;
+create function begin(x int) returns int return x; select 4;
+select begin from t; select 5;
+with function a() returns int return 1 select "function" from (values 1) t("function"); select 6;
+with functions as (select 1 x) select x from functions; select 7;
+show functions; show create function f; drop function f(int); select 8;
+with x as (select 1 as "begin") select 1; select begin, end_ from t; select 9;
+create function f() returns int comment 'a;b' begin /* end; */ return 1; -- end;
+end; select 10;
+create table begin (x int); select 11;
+select 'with function'; insert into function values 1; select 12;
+with function f() returns int while true do return 1; end while select f(); select 13;
+explain analyze with function f() returns int begin return 1; end select f(); select 14;
+create or replace view v as with function f() returns int begin return 1; end select 1; select 15;
