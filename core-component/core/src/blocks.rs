@@ -23,6 +23,8 @@ pub(crate) struct Marks {
     parentheses: bool,
     /// A letter before a string may change how it is read.
     prefixes: bool,
+    /// Two slashes open a comment.
+    slash_comments: bool,
     others: [Splat; MOST_OTHERS],
 }
 
@@ -41,6 +43,7 @@ impl Marks {
             classes: *classes,
             parentheses: rules.parentheses,
             prefixes: rules.escape_strings,
+            slash_comments: rules.slash_comments,
             others: others.map(Splat::new),
         })
     }
@@ -237,7 +240,11 @@ impl Blocks<'_> {
         let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
         match self.marks.classes[usize::from(*byte)] {
             Class::Dash if !opens_comment(b'-') => Look::Nothing,
-            Class::Slash if !opens_comment(b'*') => Look::Nothing,
+            Class::Slash
+                if !opens_comment(b'*') && !(self.marks.slash_comments && opens_comment(b'/')) =>
+            {
+                Look::Nothing
+            }
             Class::Quote if *byte != b'\'' => self.quoted(at, last),
             _ => Look::Unknown,
         }

@@ -76,20 +76,18 @@ impl Families {
         fits
     }
 
-    /// Puts the rows of another statement behind these; false, and nothing changed, where they may
-    /// not stand there.
-    pub(crate) fn join(&mut self, rule: FamilyRule, others: &Self) -> bool {
-        if self.width != others.width {
-            return false;
-        }
-        let pairs = || self.columns.iter().zip(&others.columns);
-        if !pairs().all(|(known, other)| together(rule, *known, *other).is_some()) {
-            return false;
-        }
+    /// Whether the rows of another statement may stand behind these.
+    pub(crate) fn fits(&self, rule: FamilyRule, others: &Self) -> bool {
+        let mut pairs = self.columns.iter().zip(&others.columns);
+        self.width == others.width
+            && pairs.all(|(known, other)| together(rule, *known, *other).is_some())
+    }
+
+    /// Puts the rows of another statement, which fits, behind these.
+    pub(crate) fn join(&mut self, rule: FamilyRule, others: &Self) {
         for (known, other) in self.columns.iter_mut().zip(&others.columns) {
             *known = together(rule, *known, *other).unwrap_or(*known);
         }
-        true
     }
 }
 
@@ -162,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_that_do_not_fit_leave_what_was_there() {
+    fn statements_fit_where_each_column_does() {
         let rule = FamilyRule::Kind;
         let of = |column: &[Family]| {
             let mut families = Families::default();
@@ -173,9 +171,10 @@ mod tests {
             families
         };
         let mut run = of(&[Null, Integer]);
-        assert!(!run.join(rule, &of(&[Text, Text])));
-        assert!(!run.join(rule, &of(&[Text])));
-        assert!(run.join(rule, &of(&[Text, Null])));
-        assert!(!run.join(rule, &of(&[Integer, Integer])));
+        assert!(!run.fits(rule, &of(&[Text, Text])));
+        assert!(!run.fits(rule, &of(&[Text])));
+        run.join(rule, &of(&[Text, Null]));
+        assert!(!run.fits(rule, &of(&[Integer, Integer])));
+        assert!(run.fits(rule, &of(&[Null, Integer])));
     }
 }

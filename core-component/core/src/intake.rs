@@ -253,12 +253,13 @@ impl Session {
         }
         if self.filling.is_empty() {
             self.filling.open(placement.scope, backslash, self.now_ms);
-            if let (Some(merger), Some(found)) = (&mut self.merger, &mut found) {
-                merger.begin_anew(found);
-            }
+            found = found.map(|found| Found { joins: false, ..found });
         }
         let characters = self.characters_of(piece, found);
         self.filling.count_characters(characters);
+        if let Some(merger) = &mut self.merger {
+            merger.take(&self.input.buffer[statement.start..statement.end], found);
+        }
         if let Some(found) = found {
             self.filling.locate_rows(found);
         }

@@ -62,16 +62,13 @@ impl Merger {
         }
     }
 
-    /// Looks at the text of the next statement, without terminator. None where it is no INSERT of
-    /// constants.
+    /// Looks at the text of the next INSERT or REPLACE, without terminator. None where it is none of
+    /// constants. Nothing comes of it before [`Merger::take`].
     #[must_use]
     pub(crate) fn look(&mut self, text: &[u8], backslash: Option<bool>) -> Option<Found> {
-        let found = if self.is_off { None } else { self.rows(text, backslash) };
-        self.open &= found.is_some();
-        found
-    }
-
-    fn rows(&mut self, text: &[u8], backslash: Option<bool>) -> Option<Found> {
+        if self.is_off {
+            return None;
+        }
         if self.open
             && text.starts_with(&self.prefix)
             && let Some(rows) =
@@ -80,37 +77,29 @@ impl Merger {
         {
             let all = self.rows.checked_add(rows.count);
             let joins = all.is_some_and(|all| all <= self.options.max_rows)
-                && self.families.join(self.rules.inserts.families, &self.own);
-            if joins {
-                self.rows += rows.count;
-            } else {
-                self.begin(rows.count);
-            }
+                && self.families.fits(self.rules.inserts.families, &self.own);
             return found(text, rows, joins);
         }
         let how = (self.rules, self.options.joins_ignore);
         let rows = rows_of(how, backslash, text, &mut self.own)?;
-        self.prefix.clear();
-        self.prefix.extend_from_slice(&text[..rows.prefix]);
-        self.tail.clear();
-        self.tail.extend_from_slice(&text[rows.end..]);
-        self.begin(rows.count);
         found(text, rows, false)
     }
 
-    /// The statement that was looked at is the first of a batch, and cannot be joined to others
-    /// but those that follow.
-    pub(crate) fn begin_anew(&mut self, found: &mut Found) {
+    /// The statement that was looked at is taken.
+    pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
+        let Some(found) = found else { return self.open = false };
         if found.joins {
-            found.joins = false;
-            self.begin(found.rows);
+            self.families.join(self.rules.inserts.families, &self.own);
+            self.rows += found.rows;
+            return;
         }
+        let tail = text.len() - found.tail as usize;
+        self.prefix.clear();
+        self.prefix.extend_from_slice(&text[..found.prefix as usize]);
+        self.tail.clear();
+        self.tail.extend_from_slice(&text[tail..]);
         self.open = true;
-    }
-
-    fn begin(&mut self, rows: u32) {
-        self.open = true;
-        self.rows = rows;
+        self.rows = found.rows;
         std::mem::swap(&mut self.families, &mut self.own);
     }
 
@@ -179,7 +168,9 @@ mod tests {
                     merger.note(dialect, kind, text.as_bytes());
                     return None;
                 }
-                merger.look(text.as_bytes(), None).map(|found| found.joins)
+                let found = merger.look(text.as_bytes(), None);
+                merger.take(text.as_bytes(), found);
+                found.map(|found| found.joins)
             })
             .collect()
     }

@@ -83,7 +83,10 @@ fn joins(options: &Options, batch: &Batch, sealed: &Sealed) -> Vec<Join> {
     for old in &sealed.batch.joins {
         let mut merger = Merger::new(options.dialect, merging);
         for index in old.first..old.first + old.statements {
-            match merger.look(batch.statement(index as usize), sealed.reading.backslash) {
+            let text = batch.statement(index as usize);
+            let found = merger.look(text, sealed.reading.backslash);
+            merger.take(text, found);
+            match found {
                 Some(found) if found.joins => {
                     joins.last_mut().into_iter().for_each(|join| join.statements += 1);
                 }
