@@ -35,19 +35,52 @@ impl<'a> Reader<'a> {
     }
 
     /// A row in parentheses; how many constants it has.
+    #[inline]
     pub(crate) fn row(&mut self, families: &mut Families) -> Option<usize> {
         self.eat(b'(').then_some(())?;
+        let rule = self.rules.families;
         let mut column = 0;
         loop {
             self.space();
-            let family = self.constant(0)?;
-            families.put(self.rules.families, column, family).then_some(())?;
+            let family = match self.short() {
+                Some(family) => family,
+                None => self.constant(0)?,
+            };
+            if rule != FamilyRule::Free {
+                families.put(rule, column, family).then_some(())?;
+            }
             column += 1;
             self.space();
             if !self.eat(b',') {
                 return self.eat(b')').then_some(column);
             }
         }
+    }
+
+    /// A whole number or a text, as most constants are, right before a comma or the end of its row.
+    #[inline]
+    fn short(&mut self) -> Option<Family> {
+        let rest = self.text.get(self.at..)?;
+        let (family, length) = match *rest.first()? {
+            b'\'' => {
+                let length = 2 + end_of_text(&rest[1..], self.backslash)?;
+                let text = || of_text(&rest[1..length - 1]);
+                (if self.is_free() { Family::Text } else { text() }, length)
+            }
+            b'1'..=b'9' => {
+                let length = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+                (Family::Integer, length)
+            }
+            _ => return None,
+        };
+        matches!(rest.get(length), Some(b',' | b')')).then(|| {
+            self.at += length;
+            family
+        })
+    }
+
+    fn is_free(&self) -> bool {
+        self.rules.families == FamilyRule::Free
     }
 
     /// A constant, with what it is cast to.
@@ -316,16 +349,19 @@ impl<'a> Reader<'a> {
         self.peek().is_some_and(|byte| is_name(byte) || byte == b'$' || byte >= 0x80)
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.get(self.at).copied()
     }
 
+    #[inline]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let fits = self.peek() == Some(byte);
         self.at += usize::from(fits);
         fits
     }
 
+    #[inline]
     pub(crate) fn space(&mut self) {
         while self.peek().is_some_and(is_space) {
             self.at += 1;
@@ -351,7 +387,32 @@ const TYPES: [&str; 12] = [
 /// Units of intervals.
 const UNITS: [&str; 7] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TO"];
 
+/// Where a text ends in its quote: none where a backslash comes first that counts, or the end of
+/// what there is. A quote that is doubled is left to the caller.
+#[inline]
+fn end_of_text(text: &[u8], backslash: bool) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 0xff;
+    let holds = |word: u64, byte: u8| {
+        let differs = word ^ (EACH * u64::from(byte));
+        differs.wrapping_sub(EACH) & !differs & (EACH << 7)
+    };
+    let (words, rest) = text.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quotes = holds(word, b'\'');
+        let escapes = if backslash { holds(word, b'\\') } else { 0 };
+        if quotes | escapes != 0 {
+            let first = (quotes | escapes).trailing_zeros();
+            let is_quote = quotes.trailing_zeros() == first;
+            return is_quote.then_some(8 * index + first as usize / 8);
+        }
+    }
+    let end = rest.iter().position(|byte| *byte == b'\'' || (backslash && *byte == b'\\'))?;
+    (rest[end] == b'\'').then_some(8 * words.len() + end)
+}
+
 /// White space in all dialects.
+#[inline]
 pub(crate) fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | 0x0c)
 }

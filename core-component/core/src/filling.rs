@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::account::Weight;
 use crate::collected::Collected;
-use crate::merging::Found;
+use crate::merging::{Found, Merger};
 use crate::position::Spot;
 use crate::splitter::Statement;
 use crate::types::{Batch, Body, CopyPart, Join, Kind, Position, Scope, SealReason};
@@ -226,6 +226,10 @@ impl Filling {
 
     /// The next statement is an INSERT of constants, which may be joined to the last one.
     pub(crate) fn locate_rows(&mut self, found: Found) {
+        self.locate_rows_of(self.ends.len(), found);
+    }
+
+    fn locate_rows_of(&mut self, statement: usize, found: Found) {
         let saved = self.saved_by(found);
         match self.joins.last_mut().filter(|_| found.joins) {
             Some(join) => {
@@ -234,7 +238,7 @@ impl Filling {
                 self.saved += saved;
             }
             None => {
-                let first = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+                let first = u32::try_from(statement).unwrap_or(u32::MAX);
                 let Found { prefix, tail, .. } = found;
                 self.joins.push(Join { first, statements: 1, prefix, tail });
             }
@@ -349,6 +353,16 @@ impl Filling {
     }
 }
 
+/// What a batch may have.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    /// Bytes that are sent.
+    pub(crate) bytes: u64,
+    /// Bytes of the body.
+    pub(crate) body_bytes: u64,
+    pub(crate) statements: usize,
+}
+
 /// Adds statements that end in a semicolon of their own, many at a time: a few are kept apart from
 /// the lists, so that these need not be looked at for each.
 #[derive(Debug)]
@@ -360,8 +374,11 @@ pub(crate) struct Adding<'a> {
     /// Bytes and statements that there is room for.
     bytes: usize,
     statements: usize,
-    /// Bytes of the body with all that was added.
+    /// Bytes of the body with all that was added, and the most that it may have.
     filled: usize,
+    most: usize,
+    /// What joins INSERTs, where that is wanted, and how backslashes are read.
+    merger: Option<(&'a mut Merger, Option<bool>)>,
     /// What is added last and side by side in the window, and not in the body yet.
     held: Range<usize>,
     count: usize,
@@ -377,22 +394,22 @@ pub(crate) struct Adding<'a> {
 }
 
 impl<'a> Adding<'a> {
-    /// `offset`: bytes of input before the window; `room`: the most bytes and statements that the
-    /// batch may have.
+    /// `offset`: bytes of input before the window.
     pub(crate) fn new(
         filling: &'a mut Filling,
         window: &'a [u8],
         offset: u64,
-        room: (u64, usize),
+        room: &Room,
     ) -> Self {
-        let filled = filling.body.len();
-        let bytes = usize::try_from(room.0).unwrap_or(usize::MAX);
+        let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
             window,
             offset,
-            bytes: bytes.saturating_sub(filled),
-            statements: room.1.saturating_sub(filling.statements()),
-            filled,
+            bytes: bytes(room.bytes.saturating_sub(filling.bytes())),
+            statements: room.statements.saturating_sub(filling.statements()),
+            filled: filling.body.len(),
+            most: bytes(room.body_bytes),
+            merger: None,
             held: 0..0,
             count: 0,
             ends: [0; FEW],
@@ -408,17 +425,38 @@ impl<'a> Adding<'a> {
         }
     }
 
+    /// Lets INSERTs be joined.
+    pub(crate) fn join_by(&mut self, merger: &'a mut Merger, backslash: Option<bool>) {
+        self.merger = Some((merger, backslash));
+    }
+
+    /// What merging makes of the statement from `start` to `end`.
+    #[inline]
+    pub(crate) fn look(&mut self, start: usize, end: usize, kind: Kind) -> Option<Found> {
+        let (merger, backslash) = self.merger.as_mut()?;
+        match kind {
+            Kind::Insert | Kind::Replace => {
+                merger.look(self.window.get(start..end).unwrap_or_default(), *backslash)
+            }
+            _ => None,
+        }
+    }
+
     /// Whether there is room for a statement of so many bytes and its terminator.
     #[inline]
-    pub(crate) fn has_room(&self, length: usize) -> bool {
-        length < self.bytes && self.statements > 0
+    pub(crate) fn has_room(&self, length: usize, found: Option<Found>) -> bool {
+        let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
+        length < self.bytes.saturating_add(saved)
+            && self.statements > 0
+            && length < self.most.saturating_sub(self.filled)
     }
 
     /// Adds the statement from `spot` to `end`, for which there is room.
     #[inline]
-    pub(crate) fn add(&mut self, spot: Spot, end: usize, kind: Kind) {
+    pub(crate) fn add(&mut self, spot: Spot, end: usize, kind: Kind, found: Option<Found>) {
         let length = end.saturating_sub(spot.at);
         let index = self.count % FEW;
+        self.join(spot.at, end, found);
         self.bytes = self.bytes.saturating_sub(length + 2);
         self.statements -= 1;
         self.filled += length + 2;
@@ -438,6 +476,19 @@ impl<'a> Adding<'a> {
         if self.count == FEW {
             self.flush();
         }
+    }
+
+    /// Joins the statement that is added to the one before, if it may be.
+    #[inline]
+    fn join(&mut self, start: usize, end: usize, found: Option<Found>) {
+        let Some((merger, _)) = &mut self.merger else { return };
+        merger.take(self.window.get(start..end).unwrap_or_default(), found);
+        if let Some(found) = found {
+            self.bytes = self.bytes.saturating_add(self.filling.saved_by(found) as usize);
+            let statement = self.filling.ends.len() + self.count;
+            self.filling.locate_rows_of(statement, found);
+        }
+        self.filling.separator = SEPARATOR.len() as u64 + 1;
     }
 
     #[cold]

@@ -13,7 +13,8 @@ use crate::session::Session;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Reason, Refusal, Statement};
 use crate::types::{
-    Event, Failure, FailureKind, Host, Kind, Oversized, Position, Scope, SealReason, Transactions,
+    Event, Failure, FailureKind, Host, Kind, Limits, Oversized, Position, Scope, SealReason,
+    Transactions,
 };
 
 /// What a byte-order mark looks like in UTF-8; clients skip it at the start of an input.
@@ -374,9 +375,8 @@ impl Session {
         }
         let room = limits.max_batch_bytes.saturating_sub(self.options.hook_room);
         let saved = found.map_or(0, |found| self.filling.saved_by(found));
-        let most = limits.max_batch_bytes.saturating_mul(MOST_APART).min(MOST_BODY_BYTES);
         if self.filling.bytes() + piece.bytes() - saved > room
-            || self.filling.body_bytes() + piece.bytes() > most
+            || self.filling.body_bytes() + piece.bytes() > most_body_bytes(limits)
         {
             return Some(SealReason::Bytes);
         }
@@ -488,6 +488,11 @@ impl Session {
             self.seal(host, SealReason::Alone, true);
         }
     }
+}
+
+/// The most bytes of a body, part of which may not be sent.
+pub(crate) fn most_body_bytes(limits: &Limits) -> u64 {
+    limits.max_batch_bytes.saturating_mul(MOST_APART).min(MOST_BODY_BYTES)
 }
 
 impl Placement {

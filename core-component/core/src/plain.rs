@@ -125,10 +125,11 @@ impl<'a> PlainStatements<'a> {
             }
             let place = self.block.terminators.trailing_zeros() as usize;
             let end = self.base + place;
-            if !adding.has_room(end - self.spot.at) {
+            let found = adding.look(self.spot.at, end, class.kind);
+            if !adding.has_room(end - self.spot.at, found) {
                 return;
             }
-            adding.add(self.spot, end, class.kind);
+            adding.add(self.spot, end, class.kind, found);
             self.block.terminators &= self.block.terminators - 1;
             self.count_in_block(below(place));
             if !self.read_before.is_empty() {

@@ -2,7 +2,8 @@
 //! nothing else comes between. It is the same as to take them one by one, and that is what becomes
 //! of each that needs a decision: one that does not fit, one that the options want looked at.
 
-use crate::filling::Adding;
+use crate::filling::{Adding, Room};
+use crate::intake::most_body_bytes;
 use crate::lanes::LANES;
 use crate::session::Session;
 use crate::types::{Scope, Transactions};
@@ -45,21 +46,27 @@ impl Session {
             return;
         }
         self.input.move_to(start);
-        let Self { input, splitter, filling, account, options, .. } = self;
+        let Self { input, splitter, filling, merger, account, options, .. } = self;
         let window = input.buffer.as_slice();
         let tracker = &mut input.tracker;
         let spot = tracker.spot();
         let Some(mut statements) = splitter.plain(&window[..end], spot) else { return };
         let limits = &options.limits;
-        let room = limits.max_batch_bytes.saturating_sub(options.hook_room);
-        // The last one closes the batch.
-        let most = (limits.max_statements as usize).saturating_sub(1);
+        let room = Room {
+            bytes: limits.max_batch_bytes.saturating_sub(options.hook_room),
+            body_bytes: most_body_bytes(limits),
+            // The last one closes the batch.
+            statements: (limits.max_statements as usize).saturating_sub(1),
+        };
         let offset = tracker.place.offset.wrapping_sub(spot.at as u64);
         let begins = filling.is_empty();
         if begins {
             filling.make_room();
         }
-        let mut adding = Adding::new(filling, window, offset, (room, most));
+        let mut adding = Adding::new(filling, window, offset, &room);
+        if let Some(merger) = merger {
+            adding.join_by(merger, splitter.backslash_escapes());
+        }
         statements.take(&mut adding);
         let added = adding.end();
         let (spot, after, begun) = statements.stop();
@@ -82,8 +89,7 @@ impl Session {
     /// each of them.
     fn undisputed_scope(&self) -> Option<Scope> {
         let limits = &self.options.limits;
-        let looks_at_each = self.options.merging.is_some()
-            || limits.max_batch_characters.is_some()
+        let looks_at_each = limits.max_batch_characters.is_some()
             || limits.max_commands.is_some()
             || limits.max_rows.is_some()
             || (self.input.holds_nul && !self.options.dialect.rules().nul);

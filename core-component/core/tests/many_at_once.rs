@@ -3,8 +3,8 @@
 //! a limit on characters asks for.
 
 use sql_batcher_core::{
-    Batch, BatchInfo, Dialect, Event, Execution, Host, Limits, Options, Outcome, Progress, Session,
-    Transactions, Verdict,
+    Batch, BatchInfo, Dialect, Event, Execution, Host, Limits, Merging, Options, Outcome, Progress,
+    Session, Transactions, Verdict,
 };
 
 const DIALECTS: [Dialect; 6] = [
@@ -88,6 +88,9 @@ fn script(numbers: &mut Numbers) -> String {
     // Of most scripts only the first pieces are used, which upset nothing.
     let strange = [5, 12, PIECES.len()][numbers.below(3)];
     for _ in 0..=numbers.below(60) {
+        if numbers.below(8) == 0 {
+            script.push_str(&inserts(numbers));
+        }
         script.push_str(numbers.one_of(&BEGINNINGS));
         for _ in 0..numbers.below(6) {
             script.push_str(numbers.one_of(&PIECES[..strange]));
@@ -95,6 +98,22 @@ fn script(numbers: &mut Numbers) -> String {
         script.push_str(numbers.one_of(&ENDS));
     }
     script
+}
+
+/// INSERTs of constants, one behind the other.
+fn inserts(numbers: &mut Numbers) -> String {
+    let head = ["INSERT INTO t VALUES ", "REPLACE INTO t (a, b) VALUES\n"][numbers.below(2)];
+    let tail = ["", "", " ON CONFLICT DO NOTHING", " "][numbers.below(4)];
+    let values = ["1", "-2.5", "NULL", "'it''s; (ok'", "0", "'ä😀'", "now()", "'7'"];
+    let mut text = String::new();
+    for _ in 0..numbers.below(12) {
+        let mut value = || values[numbers.below(values.len())];
+        let (a, b) = (value(), value());
+        let more = if numbers.below(5) == 0 { ", (1, 2)" } else { "" };
+        let end = [";\n", ";\n", "; ", " ;\r\n"][numbers.below(4)];
+        text.push_str(&format!("{head}({a}, {b}){more}{tail}{end}"));
+    }
+    text
 }
 
 fn options(numbers: &mut Numbers) -> Options {
@@ -110,6 +129,11 @@ fn options(numbers: &mut Numbers) -> Options {
             ..Limits::default()
         };
         options.hook_room = numbers.below(50) as u64;
+    }
+    if numbers.below(2) == 0 {
+        let max_rows = [u32::MAX, 1 + numbers.below(20) as u32][numbers.below(2)];
+        let locates_rows = numbers.below(2) == 0;
+        options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
     }
     options
 }
