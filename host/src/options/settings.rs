@@ -75,7 +75,8 @@ impl Options {
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
         settings.max_in_flight = settings.max_in_flight.min(writers);
-        if settings.transactions == Transactions::Run && !database.transactions_span_requests {
+        let spans = database.transactions && database.transactions_span_requests;
+        if settings.transactions == Transactions::Run && !spans {
             let message = format!("{} has no transactions that span a run", database.server);
             return Err(Error::new(ErrorKind::InvalidOptions, message));
         }
