@@ -30,7 +30,8 @@ async fn an_error_in_line_417_points_to_line_417() {
 #[tokio::test]
 async fn a_statement_of_a_character_too_many_is_refused_before_anything_is_sent() {
     let Some((url, adapter)) = server().await else { return };
-    assert_eq!(adapter.capabilities().max_request_characters, Some(1_000_000));
+    // A body ends with a terminator, which is not sent.
+    assert_eq!(adapter.capabilities().max_request_characters, Some(1_000_001));
     let (proxy, through) = through_proxy(&url).await;
     let connected = connect(&through, &PoolOptions::default()).await.expect("it is reached");
     proxy.decide(|_, _| sql_batcher_tests::http_proxy::Deed::Forward);
@@ -46,6 +47,11 @@ async fn a_statement_of_a_character_too_many_is_refused_before_anything_is_sent(
     let error = error.expect_err("it is too long");
     assert_eq!(error.kind(), ErrorKind::BatchSizeExceeded, "{error}");
     assert_eq!(proxy.recorded(), [], "nothing was sent");
+
+    let builder = Batcher::builder(adapter.clone()).max_bytes(4 << 20);
+    let mut batcher = builder.build().await.expect("a run begins");
+    batcher.add(text(1_000_000)).await.expect("it is as long as it may be");
+    assert_eq!(batcher.finish().await.expect("the server takes it").applied, 1);
 
     let mut session = session(&adapter).await;
     bare(&mut *session, &[&text(1_000_000)]).await.expect("the server takes as many");
