@@ -48,7 +48,8 @@ async fn a_statement_of_a_character_too_many_is_refused_before_anything_is_sent(
     assert_eq!(error.kind(), ErrorKind::BatchSizeExceeded, "{error}");
     assert_eq!(proxy.recorded(), [], "nothing was sent");
 
-    let builder = Batcher::builder(adapter.clone()).max_bytes(4 << 20);
+    let direct = connect(&url, &PoolOptions::default()).await.expect("it is reached");
+    let builder = Batcher::builder_boxed(direct).max_bytes(4 << 20);
     let mut batcher = builder.build().await.expect("a run begins");
     batcher.add(text(1_000_000)).await.expect("it is as long as it may be");
     assert_eq!(batcher.finish().await.expect("the server takes it").applied, 1);
