@@ -1,7 +1,7 @@
 //! What the batching component hands out: batches, as plain data of the host. Nothing here knows
 //! of the sandbox that they come from, or of the database that they go to.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use serde::Serialize;
 use sql_batcher_adapters::{CopyPart, Request, Scope};
@@ -200,6 +200,25 @@ impl Batch {
         self.body.len() - self.joins.iter().map(saved).sum::<usize>()
     }
 
+    /// What is sent: `body`, but for what is joined.
+    pub fn sent(&self) -> Cow<'_, [u8]> {
+        if self.joins.is_empty() {
+            return Cow::Borrowed(&self.body);
+        }
+        let mut sent = Vec::with_capacity(self.body.len());
+        let mut from = 0;
+        for join in &self.joins {
+            let others = join.first as usize + 1..(join.first + join.statements) as usize;
+            for gap in others.filter_map(|index| self.gap_before(index, *join)) {
+                sent.extend_from_slice(self.body.get(from..gap.start).unwrap_or_default());
+                sent.push(b',');
+                from = gap.end;
+            }
+        }
+        sent.extend_from_slice(self.body.get(from..).unwrap_or_default());
+        Cow::Owned(sent)
+    }
+
     /// Statements as the database counts them: those that are joined are one.
     pub fn commands(&self) -> usize {
         let joined: usize = self.joins.iter().map(|join| join.statements as usize - 1).sum();
@@ -330,6 +349,16 @@ pub(crate) mod tests {
         assert_eq!(batch.statement(1), Some(&b"SELECT 22"[..]));
         assert_eq!(batch.statement(2), None);
         assert_eq!(batch.range(1), Some(10..21));
+    }
+
+    #[test]
+    fn what_is_sent_has_a_comma_between_joined_rows() {
+        let mut batch = batch(&["x", "INSERT (1) y", "INSERT (2) y", "INSERT (3) y", "z"]);
+        assert_eq!(batch.sent(), &batch.body[..]);
+        batch.joins = vec![Join { first: 1, statements: 3, prefix: 7, tail: 2 }];
+        assert_eq!(&*batch.sent(), b"x;\nINSERT (1),(2),(3) y;\nz;\n");
+        assert_eq!(batch.sent().len(), batch.sent_bytes());
+        assert_eq!(batch.commands(), 3);
     }
 
     #[test]

@@ -35,10 +35,10 @@ impl Target {
     }
 
     /// Runs a script with so many bad statements; says how many executions there were.
-    async fn leaves_out(&self, bad: usize, with_ledger: bool) {
+    async fn leaves_out(&self, bad: usize, how: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         let (script, rejects) = (folder.path().join("a.sql"), folder.path().join("rejects.sql"));
-        let table = format!("bad_{bad}_{}_{}", u8::from(with_ledger), process::id());
+        let table = format!("bad_{bad}_{}_{}", how.concat().replace('-', ""), process::id());
         let bad: BTreeSet<usize> = (0..bad).map(|n| (n * 7919 + 4321) % ROWS).collect();
         fs::write(&script, text(&table, &bad)).unwrap();
         let Self { counter, .. } = self;
@@ -53,7 +53,7 @@ impl Target {
 
         let file = rejects.to_str().unwrap();
         let mut more = vec!["--on-error", "skip", "--rejects", file];
-        more.extend(with_ledger.then_some("--ledger"));
+        more.extend(how);
         let output = self.run(&script, &more);
         let said = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(FINISHED_WITH_REJECTS), "{said}");
@@ -121,9 +121,11 @@ fn text(table: &str, bad: &BTreeSet<usize>) -> String {
 
 async fn leaves_out_one_ten_and_a_hundred(target: &Target) {
     for bad in [1, 10, 100] {
-        target.leaves_out(bad, false).await;
+        target.leaves_out(bad, &[]).await;
     }
-    target.leaves_out(10, true).await;
+    target.leaves_out(10, &["--ledger"]).await;
+    target.leaves_out(100, &["--merge-inserts"]).await;
+    target.leaves_out(10, &["--fast-path", "--ledger"]).await;
 }
 
 #[tokio::test]

@@ -105,7 +105,8 @@ impl Hook for AuditLog {
         for kind in &batch.kinds {
             *kinds.entry(name_of(*kind)).or_default() += 1;
         }
-        let sql = self.with_sql.then(|| String::from_utf8_lossy(&batch.body).into_owned());
+        let sent = batch.sent();
+        let sql = self.with_sql.then(|| String::from_utf8_lossy(&sent).into_owned());
         let entry = Entry {
             time: String::new(),
             batch: batch.id,
@@ -116,8 +117,8 @@ impl Hook for AuditLog {
             first_statement: batch.first_statement,
             statements: batch.statements(),
             kinds,
-            bytes: batch.sent_bytes(),
-            sha256: hex(&Sha256::digest(&batch.body)),
+            bytes: sent.len(),
+            sha256: hex(&Sha256::digest(&sent)),
             outcome: "untold",
             settled: 0,
             rejected: Vec::new(),
