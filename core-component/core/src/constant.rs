@@ -68,8 +68,18 @@ impl<'a> Reader<'a> {
                 (if self.is_free() { Family::Text } else { text() }, length)
             }
             b'1'..=b'9' => {
-                let length = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-                (Family::Integer, length)
+                let digits = |from: usize| {
+                    rest.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count()
+                };
+                let whole = digits(1) + 1;
+                match rest.get(whole) {
+                    Some(b'.') => {
+                        let places = digits(whole + 1);
+                        let family = Family::Decimal(places.min(MOST_PLACES) as u8);
+                        (if self.is_free() { Family::Integer } else { family }, whole + 1 + places)
+                    }
+                    _ => (Family::Integer, whole),
+                }
             }
             _ => return None,
         };

@@ -70,10 +70,10 @@ impl Merger {
             return None;
         }
         if self.open
-            && text.starts_with(&self.prefix)
+            && text.get(..self.prefix.len()).is_some_and(|prefix| is_same(prefix, &self.prefix))
             && let Some(rows) =
                 rows_behind(self.rules, backslash, text, self.prefix.len(), &mut self.own)
-            && text[rows.end..] == self.tail
+            && is_same(&text[rows.end..], &self.tail)
         {
             let all = self.rows.checked_add(rows.count);
             let joins = all.is_some_and(|all| all <= self.options.max_rows)
@@ -111,6 +111,18 @@ impl Merger {
         self.options.joins_ignore &= !constrains_values(dialect, kind, text);
         goes_off
     }
+}
+
+/// Whether two short texts are the same: a call of the general comparison costs more than they do.
+#[inline]
+fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    a.len() == b.len()
+        && a_words
+            .iter()
+            .zip(b_words)
+            .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
 fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
