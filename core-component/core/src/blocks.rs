@@ -238,13 +238,10 @@ impl Blocks<'_> {
     fn look(&self, at: usize, last: &Closed) -> Look {
         let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
         let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
+        let opens_line = |second| self.marks.slash_comments && opens_comment(second);
         match self.marks.classes[usize::from(*byte)] {
             Class::Dash if !opens_comment(b'-') => Look::Nothing,
-            Class::Slash
-                if !opens_comment(b'*') && !(self.marks.slash_comments && opens_comment(b'/')) =>
-            {
-                Look::Nothing
-            }
+            Class::Slash if !(opens_comment(b'*') || opens_line(b'/')) => Look::Nothing,
             Class::Quote if *byte != b'\'' => self.quoted(at, last),
             _ => Look::Unknown,
         }
