@@ -1,6 +1,10 @@
 //! The exchange: which request is for what, what goes wrong, and what is answered.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use flate2::{Compression, write::GzEncoder};
 use http_body_util::{BodyExt as _, Full};
@@ -147,6 +151,10 @@ async fn submit(asked: &Asked, state: &Arc<State>) -> Response<Full<Bytes>> {
         Some("true") => Duration::ZERO,
         _ => state.setup.answers_within,
     };
+    if wait.is_zero() && statement.lingers.load(Ordering::Relaxed) > 0 {
+        // Who lingers does not end at once, however quick it is.
+        return json_response(202, &running(&statement.handle, &statement.request_id));
+    }
     answer_of(&statement, wait).await
 }
 
