@@ -184,7 +184,7 @@ async fn poll(asked: &Asked, handle: &str, state: &State) -> Response<Full<Bytes
         return refuse(state, 404, format!("there is no statement {handle}"));
     };
     let Some(partition) = asked.parameter("partition") else {
-        if statement.within(Duration::ZERO).await.is_some() && statement.lingers() {
+        if statement.within(Duration::ZERO).await.is_none() || statement.lingers() {
             return json_response(202, &running(handle, &statement.request_id));
         }
         return answer_of(&statement, Duration::ZERO).await;
