@@ -122,7 +122,7 @@ impl Work<'_> {
             };
             let failed = match task {
                 Task::Send(_) | Task::SendApart(..) => {
-                    match self.send(range.clone(), apart).await {
+                    match self.send(range.clone(), apart.clone()).await {
                         Ok(effects) => {
                             self.settle(range, Fate::Applied, effects.rows);
                             continue;
@@ -136,7 +136,7 @@ impl Work<'_> {
                 },
             };
             let (range, mut failed) = failed;
-            if let Some(task) = self.take_apart(&range, &mut failed).await {
+            if let Some(task) = self.take_apart(&range, apart, &mut failed).await {
                 tasks.push(task);
                 continue;
             }
@@ -173,9 +173,19 @@ impl Work<'_> {
 
     /// Where statements that are one to the database were refused, they are sent apart: so it says
     /// which it means, or takes them.
-    async fn take_apart(&mut self, range: &Range<usize>, failed: &mut Failed) -> Option<Task> {
+    async fn take_apart(
+        &mut self,
+        range: &Range<usize>,
+        before: Range<usize>,
+        failed: &mut Failed,
+    ) -> Option<Task> {
         let Trouble::Refused(refusal) = &mut *failed.trouble else { return None };
-        let apart = refusal.joined.clone()?;
+        let joined = refusal.joined.clone()?;
+        // What was apart stays so: otherwise two that are refused joined would take turns for ever.
+        let apart = match before.is_empty() {
+            true => joined,
+            false => before.start.min(joined.start)..before.end.max(joined.end),
+        };
         if !can_be_apart(&self.flight.batch, range, &self.slot.bounds) {
             // Which of them it is must be found otherwise.
             refusal.problem.statement = None;
