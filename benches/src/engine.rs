@@ -143,16 +143,12 @@ impl From<sql_batcher::Batch> for Sealed {
 
 impl From<core::Batch> for Sealed {
     fn from(batch: core::Batch) -> Self {
-        let body = match batch.body {
-            core::Body::Text(text) => text.into_bytes(),
-            core::Body::Bytes(bytes) => bytes,
-        };
         let scope = match batch.scope {
             core::Scope::Atomic => Scope::Atomic,
             core::Scope::Bare => Scope::Bare,
             core::Scope::Scripted => Scope::Scripted,
         };
-        sealed!(batch, body, scope)
+        sealed!(batch, batch.body, scope)
     }
 }
 

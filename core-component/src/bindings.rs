@@ -5,6 +5,7 @@ wit_bindgen::generate!({
     path: "../wit",
     world: "batcher",
     generate_all,
+    ownership: Borrowing { duplicate_if_necessary: true },
 });
 
 export!(Component with_types_in self);

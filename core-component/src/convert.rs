@@ -94,8 +94,8 @@ impl From<wit::Options> for core::Options {
     }
 }
 
-impl From<wit::Outcome> for core::Outcome {
-    fn from(outcome: wit::Outcome) -> Self {
+impl From<wit::OutcomeResult> for core::Outcome {
+    fn from(outcome: wit::OutcomeResult) -> Self {
         Self {
             settled: outcome.settled,
             rejected: outcome.rejected,
@@ -105,11 +105,11 @@ impl From<wit::Outcome> for core::Outcome {
     }
 }
 
-impl From<core::Outcome> for wit::Outcome {
-    fn from(outcome: core::Outcome) -> Self {
+impl<'a> From<&'a core::Outcome> for wit::OutcomeParam<'a> {
+    fn from(outcome: &'a core::Outcome) -> Self {
         Self {
             settled: outcome.settled,
-            rejected: outcome.rejected,
+            rejected: &outcome.rejected,
             rows: outcome.rows,
             interruption: outcome.interruption.map(wit::Interruption::from),
         }
@@ -130,21 +130,18 @@ impl From<core::Interruption> for wit::Interruption {
     }
 }
 
-impl From<core::Body> for wit::Body {
-    fn from(body: core::Body) -> Self {
-        match body {
-            core::Body::Text(text) => Self::Text(text),
-            core::Body::Bytes(bytes) => Self::Bytes(bytes),
-        }
+/// The text of a body, where it is UTF-8.
+fn body(bytes: &[u8]) -> wit::BodyParam<'_> {
+    match simdutf8::basic::from_utf8(bytes) {
+        Ok(text) => wit::BodyParam::Text(text),
+        Err(_) => wit::BodyParam::Bytes(bytes),
     }
 }
 
-impl From<wit::Body> for core::Body {
-    fn from(body: wit::Body) -> Self {
-        match body {
-            wit::Body::Text(text) => Self::Text(text),
-            wit::Body::Bytes(bytes) => Self::Bytes(bytes),
-        }
+fn bytes(body: wit::BodyResult) -> Vec<u8> {
+    match body {
+        wit::BodyResult::Text(text) => text.into_bytes(),
+        wit::BodyResult::Bytes(bytes) => bytes,
     }
 }
 
@@ -152,27 +149,41 @@ impl From<wit::Verdict> for core::Verdict {
     fn from(verdict: wit::Verdict) -> Self {
         match verdict {
             wit::Verdict::Proceed => Self::Proceed,
-            wit::Verdict::Replace(body) => Self::Replace(body.into()),
+            wit::Verdict::Replace(body) => Self::Replace(bytes(body)),
             wit::Verdict::Skip(reason) => Self::Skip(reason),
             wit::Verdict::Abort(reason) => Self::Abort(reason),
         }
     }
 }
 
-impl From<core::Batch> for wit::Batch {
-    fn from(batch: core::Batch) -> Self {
+/// What the contract has otherwise than the core of a batch.
+pub(crate) struct Lists {
+    kinds: Vec<wit::Kind>,
+    joins: Vec<wit::Join>,
+}
+
+impl Lists {
+    pub(crate) fn of(batch: &core::Batch) -> Self {
         Self {
+            kinds: batch.kinds.iter().copied().map(wit::Kind::from).collect(),
+            joins: batch.joins.iter().copied().map(wit::Join::from).collect(),
+        }
+    }
+
+    /// The batch that they are of, as the contract has it.
+    pub(crate) fn with<'a>(&'a self, batch: &'a core::Batch) -> wit::BatchParam<'a> {
+        wit::BatchParam {
             id: batch.id,
             first_statement: batch.first_statement,
-            body: batch.body.into(),
-            ends: batch.ends,
-            offsets: batch.offsets,
-            lines: batch.lines,
-            columns: batch.columns,
-            lengths: batch.lengths,
-            kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
+            body: body(&batch.body),
+            ends: &batch.ends,
+            offsets: &batch.offsets,
+            lines: &batch.lines,
+            columns: &batch.columns,
+            lengths: &batch.lengths,
+            kinds: &self.kinds,
             rows: batch.rows,
-            joins: batch.joins.into_iter().map(wit::Join::from).collect(),
+            joins: &self.joins,
             scope: batch.scope.into(),
             ends_transaction: batch.ends_transaction,
             copy: batch.copy.map(wit::CopyPart::from),
@@ -254,21 +265,21 @@ impl From<core::Progress> for wit::Progress {
     }
 }
 
-impl From<core::Event> for wit::Event {
-    fn from(event: core::Event) -> Self {
+impl<'a> From<&'a core::Event> for wit::Event<'a> {
+    fn from(event: &'a core::Event) -> Self {
         match event {
-            core::Event::Sealed(info) => Self::Sealed(info.into()),
-            core::Event::CommandPassedOver(position) => Self::CommandPassedOver(position.into()),
-            core::Event::MergingEnded(position) => Self::MergingEnded(position.into()),
+            core::Event::Sealed(info) => Self::Sealed((*info).into()),
+            core::Event::CommandPassedOver(position) => Self::CommandPassedOver((*position).into()),
+            core::Event::MergingEnded(position) => Self::MergingEnded((*position).into()),
             core::Event::HookIgnored(event) => Self::HookIgnored(event.into()),
             core::Event::BatchSkipped(event) => Self::BatchSkipped(event.into()),
         }
     }
 }
 
-impl From<core::HookEvent> for wit::HookEvent {
-    fn from(event: core::HookEvent) -> Self {
+impl<'a> From<&'a core::HookEvent> for wit::HookEvent<'a> {
+    fn from(event: &'a core::HookEvent) -> Self {
         let core::HookEvent { hook, batch, reason } = event;
-        Self { hook, batch, reason }
+        Self { hook: *hook, batch: *batch, reason }
     }
 }

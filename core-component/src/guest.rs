@@ -6,9 +6,10 @@ use sql_batcher_core as core;
 
 use crate::bindings::Component;
 use crate::bindings::exports::sql_batcher::core::batching::{
-    Failure, Guest, GuestSession, Options, Outcome, Progress, Report, Session,
+    Failure, Guest, GuestSession, Options, OutcomeResult, Progress, Report, Session,
 };
 use crate::bindings::sql_batcher::core::{database, hooks, telemetry, types};
+use crate::convert::Lists;
 
 /// A session that a host holds.
 #[expect(unreachable_pub, reason = "the generated trait wants it public")]
@@ -48,7 +49,7 @@ impl GuestSession for Held {
         self.0.borrow_mut().flush(&mut Imports, now_ms).into()
     }
 
-    fn complete(&self, batch: u64, outcome: Outcome, now_ms: u64) -> Progress {
+    fn complete(&self, batch: u64, outcome: OutcomeResult, now_ms: u64) -> Progress {
         self.0.borrow_mut().complete(&mut Imports, batch, &outcome.into(), now_ms).into()
     }
 
@@ -70,14 +71,14 @@ struct Imports;
 
 impl core::Host for Imports {
     fn execute(&mut self, batch: core::Batch) -> core::Execution {
-        match database::execute(&types::Batch::from(batch)) {
+        match database::execute(Lists::of(&batch).with(&batch)) {
             database::Execution::Finished(outcome) => core::Execution::Finished(outcome.into()),
             database::Execution::Pending => core::Execution::Pending,
         }
     }
 
     fn pre_batch(&mut self, hook: u32, batch: &core::Batch) -> Result<core::Verdict, String> {
-        hooks::pre_batch(hook, &types::Batch::from(batch.clone())).map(core::Verdict::from)
+        hooks::pre_batch(hook, Lists::of(batch).with(batch)).map(core::Verdict::from)
     }
 
     fn post_batch(
@@ -86,10 +87,10 @@ impl core::Host for Imports {
         batch: core::BatchInfo,
         outcome: &core::Outcome,
     ) -> Result<(), String> {
-        hooks::post_batch(hook, batch.into(), &types::Outcome::from(outcome.clone()))
+        hooks::post_batch(hook, batch.into(), types::OutcomeParam::from(outcome))
     }
 
     fn emit(&mut self, event: core::Event) {
-        telemetry::emit(&types::Event::from(event));
+        telemetry::emit(types::Event::from(&event));
     }
 }

@@ -180,7 +180,7 @@ struct Parts<'a> {
 impl<'a> From<&'a Batch> for Parts<'a> {
     fn from(batch: &'a Batch) -> Self {
         Self {
-            body: batch.body.as_bytes(),
+            body: &batch.body,
             ends: &batch.ends,
             lengths: &batch.lengths,
             lines: &batch.lines,

@@ -2,18 +2,14 @@
 //! one number. It knows strings, names in quotes and parentheses; at anything else that can change
 //! what a byte means it stops, and leaves that to the lexer.
 //!
-//! Cost of a block: seven comparisons of all its bytes, and no branch for a string or a pair of
-//! parentheses in it.
+//! Cost of a block: seven to ten comparisons of all its bytes, and no branch for a string or a pair
+//! of parentheses in it.
 
 use memchr::{memchr, memchr2};
 
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
-use crate::lanes::{LANES, Lanes, Splat};
-
-/// Bytes that a dialect may have for names in quotes, comments and the like, besides those that
-/// all dialects have.
-const MOST_OTHERS: usize = 4;
+use crate::lanes::{LANES, Lanes, Set, Splat, equal};
 
 /// What to look for: one dialect's bytes, and what the session says of backslashes.
 #[derive(Clone, Copy, Debug)]
@@ -25,35 +21,27 @@ pub(crate) struct Marks {
     prefixes: bool,
     /// Two slashes open a comment.
     slash_comments: bool,
-    others: [Splat; MOST_OTHERS],
+    /// Bytes that may mean something outside strings.
+    others: Set,
 }
 
 impl Marks {
     /// None where the dialect has more than a block can be searched for.
     pub(crate) fn new(rules: &Rules, classes: &[Class; 256]) -> Option<Self> {
+        let escapes = rules.escape_strings || rules.quotes.iter().any(|quote| quote.backslash);
         let is_other = |byte: &u8| {
-            !matches!(byte, b';' | b'\'' | b'-' | b'/' | b'*' | b'(' | b')')
-                && classes[usize::from(*byte)] >= Class::Delimiter
+            let counts = classes[usize::from(*byte)] >= Class::Delimiter;
+            let has_own = matches!(byte, b';' | b'\'' | b'-' | b'/' | b'*' | b'(' | b')');
+            (counts && !has_own) || (*byte == b'\\' && escapes)
         };
-        let mut found = (0..=u8::MAX).filter(is_other);
-        let first = found.next()?;
-        let mut others = [first; MOST_OTHERS];
-        others[1..].iter_mut().zip(&mut found).for_each(|(other, byte)| *other = byte);
-        found.next().is_none().then_some(Self {
+        let others: Vec<u8> = (0..=u8::MAX).filter(is_other).chain(*b"-/").collect();
+        Some(Self {
             classes: *classes,
             parentheses: rules.parentheses,
             prefixes: rules.escape_strings,
             slash_comments: rules.slash_comments,
-            others: others.map(Splat::new),
+            others: Set::new(&others)?,
         })
-    }
-
-    /// Bytes that may mean something outside strings.
-    #[inline]
-    fn others(&self, lanes: Lanes) -> u64 {
-        // Dash and slash differ in the second bit only.
-        let dashes = lanes.with(Splat::new(2)).equal(Splat::new(b'/'));
-        self.others.iter().fold(dashes, |found, &byte| found.or(lanes.equal(byte))).bits()
     }
 
     pub(crate) fn is_space(&self, byte: u8) -> bool {
@@ -102,14 +90,33 @@ impl State {
     }
 }
 
-/// One that was read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Block {
-    /// What ends statements in it.
-    pub(crate) terminators: u64,
-    pub(crate) newlines: u64,
-    /// Whether all of it is read; else something in it is left to the lexer.
+/// The most blocks that are read at once.
+pub(crate) const MOST_BLOCKS: usize = 32;
+
+/// Blocks that were read, side by side.
+#[derive(Debug)]
+pub(crate) struct Ahead {
+    /// Where the first begins.
+    pub(crate) base: usize,
+    pub(crate) count: usize,
+    /// What ends statements in each.
+    pub(crate) terminators: [u64; MOST_BLOCKS],
+    pub(crate) newlines: [u64; MOST_BLOCKS],
+    /// Whether all of the last is read; else something in it is left to the lexer.
     pub(crate) complete: bool,
+}
+
+impl Ahead {
+    /// Nothing is read, up to `base`.
+    pub(crate) fn new(base: usize) -> Self {
+        let none = [0; MOST_BLOCKS];
+        Self { base, count: 0, terminators: none, newlines: none, complete: true }
+    }
+
+    /// Where what was read ends.
+    pub(crate) fn end(&self) -> usize {
+        self.base + self.count * LANES
+    }
 }
 
 /// Reads blocks of one text.
@@ -123,11 +130,33 @@ pub(crate) struct Blocks<'a> {
 }
 
 /// What was found in a block, as bits.
+#[derive(Clone, Copy)]
 struct Found {
     quotes: u64,
     others: u64,
+    /// Letters that say of a string behind them how it is read.
+    letters: u64,
+    /// What is not read yet.
     visible: u64,
+    /// What is inside a string.
     inside: u64,
+}
+
+impl Found {
+    /// What must be looked at closer.
+    #[inline]
+    fn unclear(&self) -> u64 {
+        let prefixed = self.quotes & self.inside & self.letters;
+        self.visible & ((self.others & !self.inside) | prefixed)
+    }
+}
+
+/// What is known where reading has come to and changes in few blocks.
+#[derive(Clone, Copy)]
+struct Rare {
+    escaped: u64,
+    other: Closed,
+    read_to: usize,
 }
 
 /// What a byte is that may mean something outside strings.
@@ -140,99 +169,125 @@ enum Look {
 }
 
 impl Blocks<'_> {
-    /// The block that begins at `base`; none where the text ends in it. The state moves on behind
-    /// the block if that is complete.
-    #[inline(always)]
-    pub(crate) fn read(&self, base: usize, state: &mut State) -> Option<Block> {
-        let lanes = Lanes::load(self.text.get(base..)?.first_chunk::<LANES>()?);
-        let marks = self.marks;
-        let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
-        let mut others = marks.others(lanes);
-        let mut next_escaped = 0;
-        if self.escapes {
-            let backslashes = lanes.equal(Splat::new(b'\\')).bits();
-            if backslashes | state.escaped != 0 {
-                let escaped;
-                (escaped, next_escaped) = escapes(backslashes, state.escaped);
-                quotes &= !escaped;
-                others |= backslashes;
-            }
-        }
-        let mut visible = if state.read_to > base { from(state.read_to - base) } else { u64::MAX };
-
-        let mut inside = parity(quotes & visible) ^ state.in_string;
+    /// Reads blocks from `base` on, at most so many, up to one that is not complete or in which the
+    /// text ends. The state moves on behind those that are complete.
+    #[inline(never)]
+    pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
+        let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
+        let State { mut in_string, mut closed, mut depth, .. } = *state;
+        // What is known beyond that changes seldom.
+        let mut rare = Rare { escaped: state.escaped, other: state.other, read_to: state.read_to };
+        let mut opened = (0_u64, 0);
+        let before = base.checked_sub(1).and_then(|before| self.text.get(before));
+        let mut letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
+        let set = self.marks.others;
+        let (prefixes, parentheses) = (self.marks.prefixes, self.marks.parentheses);
+        let mut at = base;
+        let mut count = 0;
         let mut complete = true;
-        if visible & others & !inside | self.prefixed(base, quotes & inside & visible) != 0 {
-            let found = Found { quotes, others, visible, inside };
-            (visible, inside, complete) = self.look_closer(base, state, found);
-        }
-        let quotes = quotes & visible;
-        let plain = visible & !inside;
-        let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
-        let mut depth = state.depth;
-        if marks.parentheses {
-            let opens = lanes.equal(Splat::new(b'(')).bits() & plain;
-            let parens = opens | lanes.equal(Splat::new(b')')).bits() & plain;
-            (terminators, depth) = outside(terminators, opens, parens, depth);
-        }
-        let newlines = lanes.equal(Splat::new(b'\n')).bits();
-        if complete {
-            state.escaped = next_escaped;
-            state.depth = depth;
+        for block in blocks.iter().take(most.min(MOST_BLOCKS)) {
+            let index = count % MOST_BLOCKS;
+            count += 1;
+            let lanes = Lanes::load(block);
+            let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
+            let others = lanes.any_of(set).bits();
+            let mut letters = 0;
+            if prefixes {
+                let found = lanes.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits();
+                letters = found << 1 | letter;
+                letter = found >> 63;
+            }
+            let mut visible = u64::MAX;
+            let mut inside = parity(quotes) ^ in_string;
+            let backslashes = match self.escapes && others != 0 {
+                true => lanes.equal(Splat::new(b'\\')).bits(),
+                false => 0,
+            };
+            let known = rare.escaped | u64::from(rare.read_to > at) | backslashes;
+            if known | (others & !inside) | (quotes & inside & letters) != 0 {
+                let found = Found { quotes, others, letters, visible, inside };
+                let looked = self.look_closer(at, found, in_string, &mut rare);
+                (quotes, visible, inside, complete) = looked;
+            }
+            let plain = visible & !inside;
+            let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
+            let mut depth_behind = depth;
+            if parentheses {
+                let opens = lanes.equal(Splat::new(b'(')).bits() & plain;
+                let parens = opens | lanes.equal(Splat::new(b')')).bits() & plain;
+                (terminators, depth_behind) = outside(terminators, opens, parens, depth);
+            }
+            ahead.terminators[index] = terminators;
+            ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
+            if !complete {
+                break;
+            }
+            depth = depth_behind;
+            quotes &= visible;
             let closings = quotes & !inside;
             // A quote right behind a closed one is part of the same string.
-            let opened = quotes & inside & !(closings << 1 | state.closed);
-            if opened != 0 {
-                state.opened_at = Some(base + 63 - opened.leading_zeros() as usize);
+            let openings = quotes & inside & !(closings << 1 | closed);
+            if openings != 0 {
+                opened = (openings, at);
             }
-            state.closed = closings >> 63;
-            state.in_string = (inside.cast_signed() >> 63).cast_unsigned();
-            state.read_to = state.read_to.max(base + LANES);
+            closed = closings >> 63;
+            in_string = (inside.cast_signed() >> 63).cast_unsigned();
+            at += LANES;
         }
-        Some(Block { terminators, newlines, complete })
+        (ahead.base, ahead.count, ahead.complete) = (base, count, complete);
+        let Rare { escaped, other, read_to } = rare;
+        let opened_at = match opened {
+            (0, _) => state.opened_at,
+            (openings, at) => Some(at + 63 - openings.leading_zeros() as usize),
+        };
+        let read_to = read_to.max(at);
+        *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
     }
 
-    /// Looks at each byte that may mean something, up to one that the lexer must read: which bytes
-    /// are to be read here, which are inside a string, and whether that is all of them.
+    /// Looks at each byte that may mean something, up to one that the lexer must read: the quotes,
+    /// what is to be read here, what of it is inside a string, and whether that is all of the block.
     #[cold]
-    fn look_closer(&self, base: usize, state: &mut State, found: Found) -> (u64, u64, bool) {
-        let Found { quotes, mut others, mut visible, mut inside } = found;
-        let before = (state.other, state.read_to);
+    #[inline(never)]
+    fn look_closer(
+        &self,
+        base: usize,
+        mut found: Found,
+        in_string: u64,
+        rare: &mut Rare,
+    ) -> (u64, u64, u64, bool) {
+        let Rare { escaped: first, mut other, mut read_to } = *rare;
+        let mut next_escaped = 0;
+        if self.escapes {
+            let block = self.text.get(base..).and_then(|rest| rest.first_chunk());
+            let backslashes = block.map_or(0, |block| equal(block, b"\\"));
+            let escaped;
+            (escaped, next_escaped) = escapes(backslashes, first);
+            found.quotes &= !escaped;
+        }
+        if read_to > base {
+            found.visible = from(read_to - base);
+        }
+        found.inside = parity(found.quotes & found.visible) ^ in_string;
         loop {
-            let prefixed = self.prefixed(base, quotes & inside & visible);
-            let unclear = visible & others & !inside | prefixed;
+            let unclear = found.unclear();
             if unclear == 0 {
-                return (visible, inside, true);
+                *rare = Rare { escaped: next_escaped, other, read_to };
+                return (found.quotes, found.visible, found.inside, true);
             }
             let place = unclear.trailing_zeros() as usize;
-            match self.look(base + place, &state.other) {
-                Look::Nothing => others &= !(1 << place),
+            match self.look(base + place, &other) {
+                Look::Nothing => found.others &= !(1 << place),
                 Look::Quoted(closed) => {
-                    visible &= !(from(place) & below(closed.at - base));
-                    inside = parity(quotes & visible) ^ state.in_string;
-                    state.other = closed;
-                    state.read_to = closed.at;
+                    found.visible &= !(from(place) & below(closed.at - base));
+                    found.inside = parity(found.quotes & found.visible) ^ in_string;
+                    other = closed;
+                    read_to = closed.at;
                 }
                 Look::Unknown => {
-                    (state.other, state.read_to) = before;
-                    return (visible & below(place), inside, false);
+                    return (found.quotes, found.visible & below(place), found.inside, false);
                 }
             }
         }
-    }
-
-    /// Those of the strings that open at these places before which a letter says how they are read.
-    #[inline]
-    fn prefixed(&self, base: usize, mut openings: u64) -> u64 {
-        let mut found = 0;
-        while self.marks.prefixes && openings != 0 {
-            let before = (base + openings.trailing_zeros() as usize).wrapping_sub(1);
-            if self.text.get(before).is_some_and(|byte| byte | 0x20 == b'e') {
-                found |= openings & openings.wrapping_neg();
-            }
-            openings &= openings - 1;
-        }
-        found
     }
 
     fn look(&self, at: usize, last: &Closed) -> Look {

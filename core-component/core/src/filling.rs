@@ -8,9 +8,9 @@ use crate::account::Weight;
 use crate::collected::Collected;
 use crate::merging::Found;
 use crate::splitter::Statement;
-use crate::types::{Batch, Body, CopyPart, Join, Kind, Position, Scope, SealReason};
+use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason};
 
-pub(crate) use self::adding::{Adding, Room};
+pub(crate) use self::adding::{Adding, Few, Room};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
@@ -48,6 +48,8 @@ pub(crate) struct Filling {
     columns: Vec<u32>,
     lengths: Vec<u32>,
     kinds: Vec<Kind>,
+    /// Whether one of them does more than change rows.
+    has_other_kinds: bool,
     rows: u32,
     /// INSERTs of constants, be they joined or not.
     joins: Vec<Join>,
@@ -222,6 +224,7 @@ impl Filling {
         self.columns.push(at.column);
         self.lengths.push(piece.length);
         self.kinds.push(kind);
+        self.has_other_kinds |= !kind.is_plain_change();
         self.rows = self.rows.saturating_add(rows);
     }
 
@@ -335,7 +338,7 @@ impl Filling {
         let batch = Batch {
             id,
             first_statement: filled.first_statement,
-            body: Body::new(filled.body.into_bytes(window)),
+            body: filled.body.into_bytes(window),
             ends: filled.ends,
             offsets: filled.offsets,
             lines: filled.lines,
@@ -349,7 +352,7 @@ impl Filling {
             copy,
             sealed_by: reason,
         };
-        let barrier = is_barrier(&batch);
+        let barrier = in_parts || scope == Scope::Scripted || filled.has_other_kinds;
         Sealed { batch, weight, barrier, reading: filled.reading, asked: false }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 use crate::classify::Effect;
 use crate::copy::CopyData;
@@ -25,6 +25,9 @@ const MOST_APART: u64 = 16;
 const MOST_BODY_BYTES: u64 = u32::MAX as u64;
 /// Below this, moving the rest of the buffer to its front is not worth it.
 const COMPACT_BYTES: usize = 64 * 1024;
+
+/// How far into a chunk the statement may reach that has begun before it.
+const LONGEST_SEAM: usize = 4096;
 
 /// A place in the buffer at which something happens once all before it is read.
 #[derive(Clone, Copy, Debug)]
@@ -63,9 +66,10 @@ impl Input {
         }
     }
 
-    pub(crate) fn push(&mut self, chunk: Vec<u8>) {
+    /// `nul`: whether NUL bytes matter.
+    pub(crate) fn push(&mut self, chunk: Vec<u8>, nul: bool) {
         let length = self.buffer.len();
-        let holds_nul = memchr(0, &chunk).is_some();
+        let holds_nul = nul && memchr(0, &chunk).is_some();
         if length == 0 {
             self.buffer = chunk;
             self.holds_nul = holds_nul;
@@ -74,6 +78,21 @@ impl Input {
             self.holds_nul |= holds_nul;
         }
         self.tracker.grow(&self.buffer, length);
+    }
+
+    /// How many bytes of a chunk end the statement that has begun in the buffer, if that seems so
+    /// and it is worth it: the rest can then be read where it is.
+    pub(crate) fn seam(&self, chunk: &[u8]) -> Option<usize> {
+        let plain = !self.buffer.is_empty() && self.marks.is_empty() && self.data.is_none();
+        let first = chunk.get(..LONGEST_SEAM).filter(|_| plain && chunk.len() >= COMPACT_BYTES)?;
+        memmem::find(first, b";\n").map(|at| at + 1)
+    }
+
+    /// Goes on with a chunk, of which so many bytes are read; the buffer is empty.
+    pub(crate) fn go_on_in(&mut self, chunk: Vec<u8>, read: usize, nul: bool) {
+        self.holds_nul = nul && memchr(0, &chunk).is_some();
+        self.buffer = chunk;
+        self.tracker.go_on_in(&self.buffer, read);
     }
 
     pub(crate) fn end(&mut self) {
@@ -352,10 +371,7 @@ impl Session {
             );
             return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
         }
-        if self.input.holds_nul
-            && !self.options.dialect.rules().nul
-            && memchr(0, piece.text(&self.input.buffer)).is_some()
-        {
+        if self.input.holds_nul && memchr(0, piece.text(&self.input.buffer)).is_some() {
             let message = "statement holds a NUL byte, which the database's protocol cannot carry";
             return Some(Failure::new(FailureKind::InvalidQuery, message).at(position));
         }

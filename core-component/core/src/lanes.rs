@@ -1,10 +1,13 @@
 //! Looks at 64 bytes at once with vector instructions: WebAssembly's own, which are safe to call, and
 //! elsewhere those that the crate `wide` makes so. The same steps everywhere.
 
-pub(crate) use self::vector::{Lanes, Splat};
+pub(crate) use self::vector::{Lanes, Set, Splat};
 
 /// Bytes that are looked at at once.
 pub(crate) const LANES: usize = 64;
+
+/// The most bytes of a [`Set`].
+const MOST_OF_SET: usize = 6;
 
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
 pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
@@ -17,7 +20,9 @@ pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
 
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod vector {
-    use std::arch::wasm32::{i8x16_bitmask, i8x16_eq, i64x2, u8x16_splat, v128, v128_or};
+    use std::arch::wasm32::{
+        i8x16_bitmask, i8x16_eq, i8x16_swizzle, i64x2, u8x16_splat, v128, v128_and, v128_or,
+    };
 
     use super::LANES;
 
@@ -36,6 +41,26 @@ mod vector {
         }
     }
 
+    /// Bytes that differ in their lower halves: for each of these the one that has it.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Set(v128);
+
+    impl Set {
+        /// None where there are too many, or two with the same lower half.
+        pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
+            // No byte is at the place of its lower half.
+            let mut table = [1_u8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            for byte in bytes {
+                let slot = &mut table[usize::from(byte & 0x0f)];
+                let is_free = *slot & 0x0f != byte & 0x0f;
+                is_free.then(|| *slot = *byte)?;
+            }
+            let (halves, _) = table.as_chunks();
+            let [low, high] = [0, 1].map(|half: usize| i64::from_le_bytes(halves[half]));
+            (bytes.len() <= super::MOST_OF_SET).then_some(Self(i64x2(low, high)))
+        }
+    }
+
     impl Lanes {
         #[inline]
         pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
@@ -50,6 +75,13 @@ mod vector {
         #[inline]
         pub(crate) fn equal(self, byte: Splat) -> Self {
             Self(self.0.map(|part| i8x16_eq(part, byte.0)))
+        }
+
+        /// Flags the lanes that are one of these bytes.
+        #[inline]
+        pub(crate) fn any_of(self, set: Set) -> Self {
+            let lower = u8x16_splat(0x0f);
+            Self(self.0.map(|part| i8x16_eq(part, i8x16_swizzle(set.0, v128_and(part, lower)))))
         }
 
         /// With these bits set in each lane.
@@ -93,6 +125,24 @@ mod vector {
         }
     }
 
+    /// A few bytes; not every processor has an instruction for more than one of them.
+    #[derive(Clone, Copy, Debug)]
+    pub(crate) struct Set([u8x16; super::MOST_OF_SET]);
+
+    impl Set {
+        /// None where there are too many, or two with the same lower half.
+        pub(crate) fn new(bytes: &[u8]) -> Option<Self> {
+            let first = bytes.first()?;
+            let mut set = [u8x16::splat(*first); super::MOST_OF_SET];
+            for (index, byte) in bytes.iter().enumerate() {
+                let is_like = |other: &u8| other & 0x0f == byte & 0x0f;
+                let is_free = !bytes[..index].iter().any(is_like);
+                *set.get_mut(index).filter(|_| is_free)? = u8x16::splat(*byte);
+            }
+            Some(Self(set))
+        }
+    }
+
     impl Lanes {
         #[inline]
         pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
@@ -104,6 +154,16 @@ mod vector {
         #[inline]
         pub(crate) fn equal(self, byte: Splat) -> Self {
             Self(self.0.map(|part| part.simd_eq(byte.0)))
+        }
+
+        /// Flags the lanes that are one of these bytes.
+        #[inline]
+        pub(crate) fn any_of(self, set: Set) -> Self {
+            let [first, others @ ..] = set.0;
+            Self(self.0.map(|part| {
+                let found = part.simd_eq(first);
+                others.iter().fold(found, |found, byte| found | part.simd_eq(*byte))
+            }))
         }
 
         /// With these bits set in each lane.
@@ -139,6 +199,19 @@ mod tests {
                 assert_eq!(equal(&bytes, &[byte.wrapping_add(2), byte]), 1 << lane);
             }
         }
+    }
+
+    #[test]
+    fn a_set_finds_its_bytes_and_no_others() {
+        let wanted = b"-/\"`#\\";
+        let set = Set::new(wanted).unwrap();
+        for byte in 0..=u8::MAX {
+            let found = Lanes::load(&[byte; LANES]).any_of(set).bits();
+            assert_eq!(found != 0, wanted.contains(&byte), "{byte}");
+        }
+        assert!(Set::new(b";[").is_none());
+        assert!(Set::new(b"0123456").is_none());
+        assert!(Set::new(b"\x01\x11").is_none());
     }
 
     #[test]

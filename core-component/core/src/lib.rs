@@ -11,7 +11,7 @@
 //! struct Print;
 //! impl Host for Print {
 //!     fn execute(&mut self, batch: Batch) -> Execution {
-//!         print!("{}", String::from_utf8_lossy(batch.body.as_bytes()));
+//!         print!("{}", String::from_utf8_lossy(&batch.body));
 //!         Execution::Finished(Outcome::applied(None))
 //!     }
 //!     fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
@@ -65,7 +65,7 @@ mod types;
 
 pub use session::Session;
 pub use types::{
-    Batch, BatchInfo, Body, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind,
-    HookEvent, HookOptions, HookPolicy, Host, Interruption, Join, Kind, Limits, Merging, Options,
-    Outcome, Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
+    Batch, BatchInfo, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind, HookEvent,
+    HookOptions, HookPolicy, Host, Interruption, Join, Kind, Limits, Merging, Options, Outcome,
+    Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
 };

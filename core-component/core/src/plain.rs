@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use memchr::{memchr_iter, memrchr};
 
-use crate::blocks::{Block, Blocks, State, below, from};
+use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, below};
 use crate::classify::{Classified, plain_start};
-use crate::filling::Adding;
+use crate::filling::{Adding, Few};
 use crate::lanes::LANES;
 use crate::position::{Spot, characters};
 
@@ -48,17 +48,33 @@ impl FirstWord {
         let first = text.get(start..).and_then(|rest| rest.first_chunk());
         first.is_some_and(|first| u64::from_le_bytes(*first) & self.mask == self.bytes)
     }
+
+    /// Whether a text goes on with a newline and the word at `after`.
+    #[inline]
+    fn begins_line(self, text: &[u8], after: usize) -> bool {
+        let first = text.get(after..).and_then(|rest| rest.first_chunk());
+        first.is_some_and(|[newline, word @ ..]: &[u8; 9]| {
+            *newline == b'\n' && u64::from_le_bytes(*word) & self.mask == self.bytes
+        })
+    }
 }
+
+/// Blocks that are read at first; then twice as many each time, as long as all of them are used.
+const FIRST_BLOCKS: usize = 4;
+
+/// Lines are counted here as long as none can be beyond what 32 bits tell.
+const MOST_LINES: u32 = u32::MAX - (MOST_BLOCKS * LANES) as u32;
 
 /// Reads one window.
 #[derive(Debug)]
 pub(crate) struct PlainStatements<'a> {
     blocks: Blocks<'a>,
-    base: usize,
-    /// What holds behind what is read.
+    /// What holds behind the blocks that are read.
     state: State,
-    /// The block at `base`; its terminators are those that are still to be read.
-    block: Block,
+    ahead: Ahead,
+    /// How many blocks are read the next time.
+    stretch: usize,
+    at: Place,
     /// Where the last statement has ended, its terminator included.
     after: usize,
     /// The statement that is being read, where it is a plain one.
@@ -67,75 +83,92 @@ pub(crate) struct PlainStatements<'a> {
     spot: Spot,
     /// The most bytes of a statement.
     longest: usize,
-    /// The line that `counted` is in, and where it begins; 0 where that is not known.
-    line: u32,
-    line_start: usize,
-    /// Newlines before this are counted, but for those in what was read before.
-    counted: usize,
+    /// What was read of the statement before, whose newlines are not counted.
     read_before: Range<usize>,
+    /// Whether nothing is left of what can be read.
+    used_up: bool,
+}
+
+/// How far the blocks are used.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    /// Which block comes next.
+    next: usize,
+    /// Where the one before it begins.
+    base: usize,
+    /// The line that it begins in.
+    line: u32,
+    newlines: u64,
+    /// What ends the statements that are still to be read.
+    terminators: u64,
+}
+
+/// Why a few statements are not more.
+enum Pause {
+    /// The next blocks must be read.
+    Blocks,
+    /// A statement has ended here, and the next does not begin in the next line with the same word.
+    Ended(usize),
+    /// There are enough, or the lexer must go on.
+    Stop,
 }
 
 impl<'a> PlainStatements<'a> {
     /// Begins behind a statement: at `spot`. None where no plain statement follows.
     pub(crate) fn new(blocks: Blocks<'a>, spot: Spot, longest: usize) -> Option<Self> {
-        let mut new = Self { longest, ..Self::at(blocks, spot, State::new(spot.at)) };
-        new.begin(spot.at);
+        let mut new = Self::at(blocks, spot, State::new(spot.at), longest);
+        new.begin(spot.at, spot.at);
         new.class?;
-        new.base = new.spot.at;
-        new.read();
+        (new.at.base, new.at.line) = (new.spot.at, new.spot.line);
+        new.ahead.base = new.spot.at;
         Some(new)
     }
 
     /// Goes on with a statement that has begun at `spot`.
     pub(crate) fn within(blocks: Blocks<'a>, spot: Spot, begun: &Begun) -> Self {
-        let mut new = Self { longest: begun.longest, ..Self::at(blocks, spot, begun.state) };
+        let mut new = Self::at(blocks, spot, begun.state, begun.longest);
         new.class = Some(begun.class);
-        new.base = begun.state.read_to;
-        new.counted = new.base;
-        new.read_before = spot.at..new.base;
-        new.read();
+        new.at.base = begun.state.read_to;
+        new.ahead.base = begun.state.read_to;
+        new.read_before = spot.at..begun.state.read_to;
         new
     }
 
-    fn at(blocks: Blocks<'a>, spot: Spot, state: State) -> Self {
+    fn at(blocks: Blocks<'a>, spot: Spot, state: State, longest: usize) -> Self {
+        let Spot { at: base, line, .. } = spot;
         Self {
             blocks,
-            base: spot.at,
             state,
-            block: Block { terminators: 0, newlines: 0, complete: false },
-            after: spot.at,
+            ahead: Ahead::new(base),
+            stretch: FIRST_BLOCKS,
+            at: Place { next: 0, base, line, newlines: 0, terminators: 0 },
+            after: base,
             class: None,
             word: FirstWord::NONE,
             spot,
-            longest: 0,
-            line: spot.line,
-            line_start: 0,
-            counted: spot.at,
+            longest,
             read_before: 0..0,
+            used_up: false,
         }
     }
 
     /// Takes all that can be read and that there is room for.
     pub(crate) fn take(&mut self, adding: &mut Adding<'_>) {
+        let mut few = Few::new();
         while let Some(class) = self.class {
-            while self.block.terminators == 0 {
-                if self.next_block().is_none() {
-                    return;
-                }
-            }
-            let place = self.block.terminators.trailing_zeros() as usize;
-            let end = self.base + place;
-            let found = adding.look(self.spot.at, end, class.kind);
-            if !adding.has_room(end - self.spot.at, found) {
+            let before = self.after;
+            few.clear();
+            self.gather(class, &mut few);
+            let taken = adding.add(&few, class.kind);
+            if let Some(spot) = few.spot(taken) {
+                // There is no room.
+                self.after = few.end_before(taken).map_or(before, |end| end + 1);
+                (self.spot, self.used_up) = (spot, false);
                 return;
             }
-            adding.add(self.spot, end, class.kind, found);
-            self.block.terminators &= self.block.terminators - 1;
-            self.count_in_block(below(place));
-            if !self.read_before.is_empty() {
-                self.count_before();
+            if taken == 0 {
+                return;
             }
-            self.begin(end + 1);
         }
     }
 
@@ -149,118 +182,149 @@ impl<'a> PlainStatements<'a> {
             state.escaped = 0;
         }
         let start = self.spot.at;
-        let reads_on = self.block.terminators == 0
-            && state.read_to > start
-            && state.read_to <= start.saturating_add(longest);
+        let reads_on =
+            self.used_up && state.read_to > start && state.read_to <= start.saturating_add(longest);
         let begun = self.class.filter(|_| reads_on);
         (self.spot, self.after, begun.map(|class| Begun { start, class, state, longest }))
     }
 
-    #[inline(always)]
-    fn read(&mut self) -> Option<()> {
-        self.block = Block { terminators: 0, newlines: 0, complete: false };
-        self.block = self.blocks.read(self.base, &mut self.state)?;
-        Some(())
+    /// Finds a few statements of one class, or as many as can be read.
+    fn gather(&mut self, class: Classified, few: &mut Few) {
+        loop {
+            match self.follow(few) {
+                Pause::Stop => return,
+                Pause::Blocks => {
+                    if !self.read_ahead() {
+                        return;
+                    }
+                }
+                Pause::Ended(end) => {
+                    few.part();
+                    self.begin(end + 1, self.at.base + LANES);
+                    if self.class != Some(class) {
+                        return;
+                    }
+                }
+            }
+        }
     }
 
-    #[inline(always)]
-    fn next_block(&mut self) -> Option<()> {
-        if !self.block.complete {
-            return None;
+    /// Follows statements each of which stands in a line behind the one before and begins with the
+    /// same word. All that changes is held apart from what does not: this loop decides how fast
+    /// scripts are read.
+    #[inline(never)]
+    fn follow(&mut self, few: &mut Few) -> Pause {
+        let Self { mut at, mut spot, word, .. } = *self;
+        let text = self.blocks.text;
+        let ahead = &self.ahead;
+        if at.line > MOST_LINES {
+            return Pause::Stop;
         }
-        self.count_in_block(u64::MAX);
-        self.base += LANES;
-        if self.spot.at >= self.base + LANES {
-            // Nothing but white space stands before it.
-            self.base = self.spot.at;
+        let pause = loop {
+            if at.terminators == 0 {
+                if at.next == ahead.count {
+                    break Pause::Blocks;
+                }
+                at.move_on(ahead);
+                continue;
+            }
+            if few.is_full() {
+                break Pause::Stop;
+            }
+            let place = at.terminators.trailing_zeros() as usize;
+            at.terminators &= at.terminators - 1;
+            let end = at.base + place;
+            few.push(spot, end);
+            if !word.begins_line(text, end + 1) {
+                break Pause::Ended(end);
+            }
+            let line = at.line_at(place) + 1;
+            spot = Spot { at: end + 2, line, column: 1 };
+        };
+        (self.at, self.spot) = (at, spot);
+        if let Some(end) = few.end_before(few.count()) {
+            self.after = end + 1;
+            if !self.read_before.is_empty() {
+                self.count_before(few);
+            }
         }
-        if self.base + LANES > self.spot.at.saturating_add(self.longest) {
-            self.block = Block { terminators: 0, newlines: 0, complete: false };
-            return None;
-        }
-        self.read()
-    }
-
-    /// Counts the newlines of the block among `places` that are not counted yet.
-    #[inline]
-    fn count_in_block(&mut self, places: u64) {
-        let mut newlines = self.block.newlines & places;
-        if self.counted > self.base {
-            newlines &= from(self.counted - self.base);
-        }
-        self.block.newlines &= !places;
-        if newlines != 0 {
-            self.line = self.line.saturating_add(newlines.count_ones());
-            self.line_start = self.base + 64 - newlines.leading_zeros() as usize;
-        }
+        pause
     }
 
     #[cold]
-    fn count_before(&mut self) {
-        let before = std::mem::take(&mut self.read_before);
-        let start = before.start;
-        let text = self.blocks.text.get(before).unwrap_or_default();
-        let newlines = memchr_iter(b'\n', text).count();
-        self.line = self.line.saturating_add(u32::try_from(newlines).unwrap_or(u32::MAX));
-        if let Some(newline) = memrchr(b'\n', text) {
-            self.line_start = self.line_start.max(start + newline + 1);
+    #[inline(never)]
+    fn read_ahead(&mut self) -> bool {
+        let (base, complete) = (self.ahead.end(), self.ahead.complete);
+        self.ahead.count = 0;
+        if complete {
+            self.blocks.read(base, self.stretch, &mut self.state, &mut self.ahead);
         }
+        self.stretch = (2 * self.stretch).min(MOST_BLOCKS);
+        self.at.next = 0;
+        self.used_up = self.ahead.count == 0;
+        !self.used_up
     }
 
-    /// Begins the next statement, which is behind white space from `after` on.
-    #[inline]
-    fn begin(&mut self, after: usize) {
+    /// Counts the newlines of what was read before: the first statement has ended only now.
+    #[cold]
+    fn count_before(&mut self, few: &mut Few) {
+        let before = std::mem::take(&mut self.read_before);
+        let newlines = newlines(self.blocks.text.get(before).unwrap_or_default());
+        self.at.line = self.at.line.saturating_add(newlines);
+        self.spot.line = self.spot.line.saturating_add(newlines);
+        few.add_lines_behind_first(newlines);
+    }
+
+    /// Begins the next statement, which is behind white space from `after` on. Newlines before
+    /// `known` are those of the block.
+    #[cold]
+    #[inline(never)]
+    fn begin(&mut self, after: usize, known: usize) {
         self.after = after;
         let text = self.blocks.text;
-        let mut start = after;
-        if text.get(start) == Some(&b'\n') {
-            start += 1;
-            self.line = self.line.saturating_add(1);
-            self.line_start = start;
-        }
-        if text.get(start).is_some_and(|byte| self.blocks.marks.is_space(*byte)) {
-            start = self.skip_space(start);
-        }
-        self.counted = start;
-        let is_first = start == self.line_start && start > 0;
-        let column = if is_first { 1 } else { self.column(start) };
-        self.spot = Spot { at: start, line: self.line, column };
+        let space = text.get(after..).unwrap_or_default();
+        let blank = space.iter().take_while(|byte| self.blocks.marks.is_space(**byte)).count();
+        let start = after + blank;
+        let beyond = newlines(text.get(known..start).unwrap_or_default());
+        let line = self.at.line_at(start - self.at.base).saturating_add(beyond);
+        let before = text.get(self.spot.at..start).unwrap_or_default();
+        let column = match memrchr(b'\n', before) {
+            Some(newline) => characters(&before[newline + 1..]).saturating_add(1),
+            None => self.spot.column.saturating_add(characters(before)),
+        };
+        self.spot = Spot { at: start, line, column };
         if !self.word.begins(text, start) {
             self.classify(start);
         }
     }
 
-    #[cold]
-    fn skip_space(&mut self, mut start: usize) -> usize {
-        while let Some(&byte) = self.blocks.text.get(start)
-            && self.blocks.marks.is_space(byte)
-        {
-            start += 1;
-            if byte == b'\n' {
-                self.line = self.line.saturating_add(1);
-                self.line_start = start;
-            }
-        }
-        start
-    }
-
-    /// The column of a place that is not at the beginning of its line.
-    #[cold]
-    fn column(&self, start: usize) -> u32 {
-        let (from, column) = match self.line_start > self.spot.at {
-            true => (self.line_start, 1),
-            false => (self.spot.at, self.spot.column),
-        };
-        let text = self.blocks.text.get(from..start).unwrap_or_default();
-        column.saturating_add(characters(text))
-    }
-
     /// Finds what the statement is that begins here.
-    #[cold]
     fn classify(&mut self, start: usize) {
         let text = self.blocks.text.get(start..).unwrap_or_default();
         let first = plain_start(text);
         self.class = first.map(|(class, _)| class);
         self.word = first.map_or(FirstWord::NONE, |(_, length)| FirstWord::new(text, length));
     }
+}
+
+impl Place {
+    /// The line of a place of the block.
+    #[inline]
+    fn line_at(&self, place: usize) -> u32 {
+        self.line.wrapping_add((self.newlines & below(place)).count_ones())
+    }
+
+    #[inline]
+    fn move_on(&mut self, ahead: &Ahead) {
+        let index = self.next % MOST_BLOCKS;
+        self.line = self.line_at(LANES);
+        self.next += 1;
+        self.base = ahead.base + LANES * index;
+        self.newlines = ahead.newlines[index];
+        self.terminators = ahead.terminators[index];
+    }
+}
+
+fn newlines(text: &[u8]) -> u32 {
+    u32::try_from(memchr_iter(b'\n', text).count()).unwrap_or(u32::MAX)
 }

@@ -110,6 +110,12 @@ impl Tracker {
         }
     }
 
+    /// Goes on at `window[at]` of another window.
+    pub(crate) fn go_on_in(&mut self, window: &[u8], at: usize) {
+        self.at = at;
+        self.newline = next_newline(window, at);
+    }
+
     /// So many bytes were dropped from the front of the window, none of them behind this place.
     pub(crate) fn shift(&mut self, bytes: usize) {
         self.at -= bytes;

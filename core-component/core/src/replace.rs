@@ -11,7 +11,7 @@ use crate::merging::{Found, Merger};
 use crate::sequence::Fault;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Splitter};
-use crate::types::{Batch, Body, FailureKind, Join, Kind, Options, Oversized, Scope};
+use crate::types::{Batch, FailureKind, Join, Kind, Options, Oversized, Scope};
 
 /// What ends at a terminator: a statement, or a piece of one that has terminators inside.
 struct Piece<'a> {
@@ -27,7 +27,7 @@ struct Piece<'a> {
 }
 
 /// Puts a body in the place of that of a batch.
-pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Body) -> Result<(), Fault> {
+pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> Result<(), Fault> {
     let batch = &sealed.batch;
     if body == batch.body {
         return Ok(());
@@ -38,7 +38,7 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Body) -> Res
     check_nul(options, &body)?;
     let counts_rows = options.limits.max_rows.is_some();
     let split = |body| split(options.dialect, body, sealed.reading, counts_rows);
-    let (Some(old), Some(new)) = (split(batch.body.as_bytes()), split(body.as_bytes())) else {
+    let (Some(old), Some(new)) = (split(&batch.body), split(&body)) else {
         return Err(hook("the replaced body is no script of whole statements"));
     };
     let Some(statements) = statements_of(&old, &batch.ends) else {
@@ -53,13 +53,13 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Body) -> Res
             .map_err(|fact| hook(format!("replaced statement {}: {fact}", index + 1)))?;
     }
     let rows = check_rows(options, batch, &new)?;
-    let shape = Shape::of(&new, &statements, body.as_bytes());
+    let shape = Shape::of(&new, &statements, &body);
     let mut replaced = Batch {
         ends: shape.ends,
         lengths: shape.lengths,
         kinds: shape.kinds,
         rows,
-        body: Body::new(body.into_bytes()),
+        body,
         joins: Vec::new(),
         ..batch.clone()
     };
@@ -130,8 +130,8 @@ fn check_size(options: &Options, batch: &Batch) -> Result<(), Fault> {
         .map_or(Ok(()), Err)
 }
 
-fn check_nul(options: &Options, body: &Body) -> Result<(), Fault> {
-    if !options.dialect.rules().nul && memchr(0, body.as_bytes()).is_some() {
+fn check_nul(options: &Options, body: &[u8]) -> Result<(), Fault> {
+    if !options.dialect.rules().nul && memchr(0, body).is_some() {
         return Err(hook("the replaced body holds a NUL byte"));
     }
     Ok(())

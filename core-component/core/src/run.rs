@@ -38,7 +38,9 @@ impl Session {
     /// taken without a decision.
     pub(crate) fn take_plain(&mut self, end: usize) {
         let start = self.splitter.keep_from();
-        if end.saturating_sub(start) < LANES || !self.splitter.may_be_plain() {
+        let is_short = end.saturating_sub(start) < LANES;
+        // Places are told by 32 bits.
+        if is_short || u32::try_from(end).is_err() || !self.splitter.may_be_plain() {
             return;
         }
         let Some(scope) = self.undisputed_scope() else { return };
@@ -57,6 +59,7 @@ impl Session {
             body_bytes: most_body_bytes(limits),
             // The last one closes the batch.
             statements: (limits.max_statements as usize).saturating_sub(1),
+            longest: usize::try_from(limits.max_statement_bytes).unwrap_or(usize::MAX),
         };
         let offset = tracker.place.offset.wrapping_sub(spot.at as u64);
         let begins = filling.is_empty();
@@ -92,7 +95,7 @@ impl Session {
         let looks_at_each = limits.max_batch_characters.is_some()
             || limits.max_commands.is_some()
             || limits.max_rows.is_some()
-            || (self.input.holds_nul && !self.options.dialect.rules().nul);
+            || self.input.holds_nul;
         if looks_at_each || self.filling.in_copy() {
             return None;
         }

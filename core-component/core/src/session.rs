@@ -87,8 +87,34 @@ impl Session {
 
     /// Takes a piece of a script, cut anywhere.
     pub fn push(&mut self, host: &mut impl Host, chunk: Vec<u8>, now_ms: u64) -> Progress {
-        self.take(chunk);
+        match self.input.seam(&chunk) {
+            Some(seam) => self.take_in_two(host, chunk, seam),
+            None => self.take(chunk),
+        }
         self.go_on(host, now_ms)
+    }
+
+    /// Takes a chunk whose first bytes end the statement that has begun, if they do: the rest is
+    /// then not copied behind what is left of the chunk before.
+    fn take_in_two(&mut self, host: &mut impl Host, chunk: Vec<u8>, seam: usize) {
+        self.take(chunk[..seam].to_vec());
+        self.pump(host);
+        self.compact();
+        if self.input.buffer.is_empty() && self.splitter.is_between() && !self.has_ended() {
+            self.input.go_on_in(chunk, seam, self.refuses_nul());
+            self.splitter.go_on_at(seam);
+        } else {
+            self.take(chunk[seam..].to_vec());
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.stopped || self.finishing
+    }
+
+    /// Whether the database's protocol cannot carry NUL bytes.
+    fn refuses_nul(&self) -> bool {
+        !self.options.dialect.rules().nul
     }
 
     /// Takes statements that are already apart, each an input of its own: `ends` are their ends in
@@ -173,7 +199,8 @@ impl Session {
         if self.finishing && !chunk.is_empty() {
             self.misuse("text was pushed after the end");
         } else if !self.stopped {
-            self.input.push(chunk);
+            let nul = self.refuses_nul();
+            self.input.push(chunk, nul);
         }
     }
 

@@ -159,6 +159,20 @@ impl Splitter {
         }
     }
 
+    /// Whether all that came was read, and nothing has begun.
+    pub(crate) fn is_between(&self) -> bool {
+        self.at == 0
+            && self.current.is_none()
+            && self.copy.is_none()
+            && self.lexer.unclosed().is_none()
+    }
+
+    /// Goes on at `at` of another window.
+    pub(crate) fn go_on_at(&mut self, at: usize) {
+        self.at = at;
+        self.lexer.shift(0);
+    }
+
     /// An input has ended at `at`: nothing of it reaches the next one but the session's settings.
     pub(crate) fn end_input(&mut self, at: usize) {
         self.at = at;

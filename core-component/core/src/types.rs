@@ -251,40 +251,6 @@ pub enum SealReason {
     Refusal,
 }
 
-/// The text of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
-    /// UTF-8.
-    Text(String),
-    /// Not UTF-8.
-    Bytes(Vec<u8>),
-}
-
-impl Body {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        match String::from_utf8(bytes) {
-            Ok(text) => Self::Text(text),
-            Err(error) => Self::Bytes(error.into_bytes()),
-        }
-    }
-
-    pub(crate) fn into_bytes(self) -> Vec<u8> {
-        match self {
-            Self::Text(text) => text.into_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-
-    /// Its bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-}
-
 /// INSERTs that stand one behind the other and differ in their rows only. They are sent as one: for
 /// what stands between the rows of one and the rows of the next, a comma is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -307,7 +273,7 @@ pub struct Batch {
     /// The number of its first statement in the run.
     pub first_statement: u64,
     /// What is sent, but for the joins: the statements one by one.
-    pub body: Body,
+    pub body: Vec<u8>,
     /// Where each statement ends in the body, its separator included.
     pub ends: Vec<u32>,
     /// Bytes of input before each statement.
@@ -339,12 +305,12 @@ impl Batch {
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
         let saved: usize = self.gaps().map(|gap| gap.len().saturating_sub(1)).sum();
-        (self.body.as_bytes().len() - saved) as u64
+        (self.body.len() - saved) as u64
     }
 
     /// Units of UTF-16 of the request as it is sent.
     pub(crate) fn sent_characters(&self) -> u64 {
-        let body = self.body.as_bytes();
+        let body = self.body.as_slice();
         let units = |gap: Range<usize>| units_of_utf16(body.get(gap).unwrap_or_default());
         let saved: u64 = self.gaps().map(|gap| units(gap).saturating_sub(1)).sum();
         units_of_utf16(body) - saved
@@ -376,7 +342,7 @@ impl Batch {
     /// The text of a statement, without terminator.
     pub(crate) fn statement(&self, index: usize) -> &[u8] {
         let start = self.start(index);
-        self.body.as_bytes().get(start..start + self.length(index)).unwrap_or_default()
+        self.body.get(start..start + self.length(index)).unwrap_or_default()
     }
 
     /// The batch without its text.
@@ -466,7 +432,7 @@ pub enum Verdict {
     /// Go on.
     Proceed,
     /// Send this instead.
-    Replace(Body),
+    Replace(Vec<u8>),
     /// Leave the batch out, for this reason.
     Skip(String),
     /// End the run, for this reason.

@@ -142,21 +142,18 @@ impl Checks {
     }
 
     fn offsets(&self, batch: &Batch, from_input: bool) -> Check {
-        let mut last = self.last_offset;
-        for (&offset, &length) in batch.offsets.iter().zip(&batch.lengths) {
-            ensure(last.is_none_or(|last| last < offset), || {
-                format!("the statement at byte {offset} is out of order")
-            })?;
-            // A text that a hook gave has another length than the one in the input.
-            let length = if from_input { length } else { 0 };
-            let end = offset.checked_add(u64::from(length));
-            ensure(end.is_some_and(|end| end <= self.received), || {
-                format!("the statement at byte {offset} exceeds the input of {}", self.received)
-            })?;
-            last = Some(offset);
-        }
-        let starts = batch.lines.iter().chain(&batch.columns);
-        ensure(starts.min().is_none_or(|&start| start > 0), || "a line or column of 0".into())
+        let first = batch.offsets.first().copied();
+        let follows = self.last_offset.zip(first).is_none_or(|(last, first)| last < first);
+        ensure(follows && ascend(&batch.offsets), || "statements that are out of order".into())?;
+        // A text that a hook gave has another length than the one in the input.
+        let length = |length: &u32| if from_input { u64::from(*length) } else { 0 };
+        let ends = batch.offsets.iter().zip(&batch.lengths);
+        let end = ends.fold(0, |most, (offset, own)| most.max(offset.saturating_add(length(own))));
+        ensure(end <= self.received, || {
+            format!("a statement that ends at byte {end} exceeds the input of {}", self.received)
+        })?;
+        let counts = |starts: &[u32]| starts.iter().fold(true, |all, start| all & (*start > 0));
+        ensure(counts(&batch.lines) && counts(&batch.columns), || "a line or column of 0".into())
     }
 }
 
@@ -213,8 +210,8 @@ fn around_rows<'a>(text: &'a [u8], join: &Join) -> Option<(&'a [u8], &'a [u8])> 
 
 fn ends(batch: &Batch) -> Check {
     let length = batch.body.len();
-    let ascending = batch.ends.is_sorted_by(|a, b| a < b);
-    ensure(ascending && batch.ends.first() != Some(&0), || "ends that do not ascend".into())?;
+    let right = ascend(&batch.ends) && batch.ends.first() != Some(&0);
+    ensure(right, || "ends that do not ascend".into())?;
     let last = batch.ends.last().map_or(0, |&end| end as usize);
     let right = if batch.copy.is_some() { last <= length } else { last == length };
     ensure(right, || format!("a last statement that ends at {last} of {length} bytes"))?;
@@ -225,6 +222,12 @@ fn ends(batch: &Batch) -> Check {
         batch.body.get(end as usize).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
     };
     ensure(batch.ends.iter().all(starts_character), || "an end inside a character".into())
+}
+
+/// Whether each is greater than the one before it. All are looked at, many at once.
+fn ascend<T: Copy + PartialOrd>(numbers: &[T]) -> bool {
+    let later = numbers.get(1..).unwrap_or_default();
+    numbers.iter().zip(later).fold(true, |all, (one, next)| all & (one < next))
 }
 
 fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
@@ -303,6 +306,8 @@ mod tests {
     fn a_statement_must_lie_in_the_input_that_was_given() {
         let mut beyond = batch(&["abc"]);
         beyond.offsets = vec![998];
+        assert!(violation(&beyond).contains("exceeds the input of 1000"));
+        beyond.offsets = vec![u64::MAX];
         assert!(violation(&beyond).contains("exceeds the input of 1000"));
         let mut backwards = batch(&["a", "b"]);
         backwards.offsets = vec![5, 5];
