@@ -190,14 +190,20 @@ impl Batch {
 
     /// Bytes of the request as it is sent.
     pub fn sent_bytes(&self) -> usize {
-        let saved = |join: &Join| -> usize {
-            let others = join.first as usize + 1..(join.first + join.statements) as usize;
-            others
-                .filter_map(|index| self.gap_before(index, *join))
-                .map(|gap| gap.len().saturating_sub(1))
-                .sum()
-        };
-        self.body.len() - self.joins.iter().map(saved).sum::<usize>()
+        let saved: usize = self.joins.iter().map(|join| self.saved_by(join)).sum();
+        self.body.len().saturating_sub(saved)
+    }
+
+    /// Bytes that are not sent because statements are joined: all that stands between the
+    /// beginnings of the first and the last, without the rows and a comma for each.
+    fn saved_by(&self, join: &Join) -> usize {
+        let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
+        let lengths = self.lengths.get(first..first + others).unwrap_or_default();
+        let texts: usize = lengths.iter().map(|&length| length as usize).sum();
+        let start = |index| self.range(index).map_or(0, |range| range.start);
+        let around = (join.prefix as usize + join.tail as usize) * others;
+        let between = start(first + others).saturating_sub(start(first));
+        (between + around).saturating_sub(texts + others)
     }
 
     /// What is sent: `body`, but for what is joined.

@@ -2,13 +2,10 @@
 //! constructors. Anything else, comments included, is not understood.
 
 use crate::dialect::{InsertRules, Rules};
-use crate::family::{Families, Family, FamilyRule};
+use crate::family::{Families, Family, FamilyRule, MOST_PLACES, of_text};
 
 /// How deep constructors may nest.
 const MOST_DEEP: u32 = 16;
-/// Places behind the point are told apart up to so many.
-const MOST_PLACES: usize = 200;
-
 /// A place in a text.
 pub(crate) struct Reader<'a> {
     rules: &'static InsertRules,
@@ -25,13 +22,15 @@ impl<'a> Reader<'a> {
         text: &'a [u8],
         at: usize,
     ) -> Self {
-        let quote = rules.quotes.iter().find(|quote| quote.open == b'\'');
-        let backslash = backslash.unwrap_or(quote.is_some_and(|quote| quote.backslash));
-        Self { rules: &rules.inserts, text, at, backslash }
+        Self { rules: &rules.inserts, text, at, backslash: escapes(rules, backslash) }
     }
 
     pub(crate) fn at(&self) -> usize {
         self.at
+    }
+
+    pub(crate) fn go_to(&mut self, at: usize) {
+        self.at = at;
     }
 
     /// A row in parentheses; how many constants it has.
@@ -42,10 +41,7 @@ impl<'a> Reader<'a> {
         let mut column = 0;
         loop {
             self.space();
-            let family = match self.short() {
-                Some(family) => family,
-                None => self.constant(0)?,
-            };
+            let family = self.constant(0)?;
             if rule != FamilyRule::Free {
                 families.put(rule, column, family).then_some(())?;
             }
@@ -55,42 +51,6 @@ impl<'a> Reader<'a> {
                 return self.eat(b')').then_some(column);
             }
         }
-    }
-
-    /// A whole number or a text, as most constants are, right before a comma or the end of its row.
-    #[inline]
-    fn short(&mut self) -> Option<Family> {
-        let rest = self.text.get(self.at..)?;
-        let (family, length) = match *rest.first()? {
-            b'\'' => {
-                let length = 2 + end_of_text(&rest[1..], self.backslash)?;
-                let text = || of_text(&rest[1..length - 1]);
-                (if self.is_free() { Family::Text } else { text() }, length)
-            }
-            b'1'..=b'9' => {
-                let digits = |from: usize| {
-                    rest.iter().skip(from).take_while(|byte| byte.is_ascii_digit()).count()
-                };
-                let whole = digits(1) + 1;
-                match rest.get(whole) {
-                    Some(b'.') => {
-                        let places = digits(whole + 1);
-                        let family = Family::Decimal(places.min(MOST_PLACES) as u8);
-                        (if self.is_free() { Family::Integer } else { family }, whole + 1 + places)
-                    }
-                    _ => (Family::Integer, whole),
-                }
-            }
-            _ => return None,
-        };
-        matches!(rest.get(length), Some(b',' | b')')).then(|| {
-            self.at += length;
-            family
-        })
-    }
-
-    fn is_free(&self) -> bool {
-        self.rules.families == FamilyRule::Free
     }
 
     /// A constant, with what it is cast to.
@@ -397,28 +357,10 @@ const TYPES: [&str; 12] = [
 /// Units of intervals.
 const UNITS: [&str; 7] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND", "TO"];
 
-/// Where a text ends in its quote: none where a backslash comes first that counts, or the end of
-/// what there is. A quote that is doubled is left to the caller.
-#[inline]
-fn end_of_text(text: &[u8], backslash: bool) -> Option<usize> {
-    const EACH: u64 = u64::MAX / 0xff;
-    let holds = |word: u64, byte: u8| {
-        let differs = word ^ (EACH * u64::from(byte));
-        differs.wrapping_sub(EACH) & !differs & (EACH << 7)
-    };
-    let (words, rest) = text.as_chunks();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let quotes = holds(word, b'\'');
-        let escapes = if backslash { holds(word, b'\\') } else { 0 };
-        if quotes | escapes != 0 {
-            let first = (quotes | escapes).trailing_zeros();
-            let is_quote = quotes.trailing_zeros() == first;
-            return is_quote.then_some(8 * index + first as usize / 8);
-        }
-    }
-    let end = rest.iter().position(|byte| *byte == b'\'' || (backslash && *byte == b'\\'))?;
-    (rest[end] == b'\'').then_some(8 * words.len() + end)
+/// Whether a backslash escapes in ordinary strings, of which the script has said this.
+pub(crate) fn escapes(rules: &Rules, said: Option<bool>) -> bool {
+    let quote = rules.quotes.iter().find(|quote| quote.open == b'\'');
+    said.unwrap_or(quote.is_some_and(|quote| quote.backslash))
 }
 
 /// White space in all dialects.
@@ -429,13 +371,6 @@ pub(crate) fn is_space(byte: u8) -> bool {
 
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
-}
-
-fn of_text(text: &[u8]) -> Family {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Family::Text;
-    }
-    if text.iter().all(|byte| *byte == b'0') { Family::Zero } else { Family::Digits }
 }
 
 /// Tells names apart, whatever their case.

@@ -26,6 +26,34 @@ pub(crate) enum Family {
     Typed(u8),
 }
 
+/// Places behind the point are told apart up to so many.
+pub(crate) const MOST_PLACES: usize = 200;
+
+impl Family {
+    /// What of it matters under a rule.
+    #[inline]
+    pub(crate) fn under(self, rule: FamilyRule) -> Self {
+        match (rule, self) {
+            (FamilyRule::Numbering, Self::Null | Self::Default | Self::Zero) => Self::Zero,
+            (
+                FamilyRule::Numbering,
+                Self::Integer | Self::Digits | Self::Decimal(_) | Self::Float,
+            ) => Self::Integer,
+            (FamilyRule::Numbering, _) => Self::Text,
+            _ => self,
+        }
+    }
+}
+
+/// The family of a text.
+#[inline]
+pub(crate) fn of_text(text: &[u8]) -> Family {
+    if !text.first().is_some_and(u8::is_ascii_digit) || !text.iter().all(u8::is_ascii_digit) {
+        return Family::Text;
+    }
+    if text.iter().all(|byte| *byte == b'0') { Family::Zero } else { Family::Digits }
+}
+
 /// What the constants of a column must have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FamilyRule {
@@ -60,6 +88,7 @@ impl Families {
         if rule == FamilyRule::Free {
             return true;
         }
+        let family = family.under(rule);
         match self.columns.get_mut(column) {
             None => {
                 self.columns.push(family);
@@ -67,6 +96,16 @@ impl Families {
             }
             Some(known) => together(rule, *known, family).map(|both| *known = both).is_some(),
         }
+    }
+
+    /// How many columns each row has; 0 before the first.
+    pub(crate) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// The family of each column, where that matters.
+    pub(crate) fn columns(&self) -> &[Family] {
+        &self.columns
     }
 
     /// Whether a row of so many columns is as wide as those before.
@@ -93,16 +132,13 @@ impl Families {
 
 /// What a column is that has both; none where it may not.
 fn together(rule: FamilyRule, a: Family, b: Family) -> Option<Family> {
-    use Family::{Decimal, Default, Digits, Float, Integer, Null, Zero};
-    let asks = |family| matches!(family, Null | Default | Zero);
-    let tells = |family| matches!(family, Integer | Digits | Decimal(_) | Float);
+    use Family::{Decimal, Float, Integer, Null, Text, Zero};
     let is_number = |family| matches!(family, Zero | Integer | Decimal(_) | Float);
     match rule {
         FamilyRule::Free => Some(a),
-        FamilyRule::Numbering if (asks(a) && tells(b)) || (tells(a) && asks(b)) => None,
-        // What asks or tells is remembered.
-        FamilyRule::Numbering if asks(b) || tells(b) => Some(b),
-        FamilyRule::Numbering => Some(a),
+        // What asks for a number or tells one is remembered.
+        FamilyRule::Numbering if a == b || b == Text => Some(a),
+        FamilyRule::Numbering => (a == Text).then_some(b),
         _ if a == b || b == Null => Some(a),
         _ if a == Null => Some(b),
         FamilyRule::Kind if is_number(a) && is_number(b) => Some(a),

@@ -1,10 +1,38 @@
 //! Finds the rows of an INSERT of constants. What is not understood to the last byte is no such
 //! INSERT: it is then left as it is. One pass over the text, nothing is allocated.
 
-use crate::constant::{Reader, is_space};
+use crate::alike::Alike;
+use crate::constant::{Reader, escapes, is_space};
 use crate::dialect::{InsertRules, Rules};
 use crate::family::Families;
+use crate::lanes::LANES;
 use crate::tail::is_harmless;
+
+/// A statement without its terminator, in a text that may go on behind it.
+#[derive(Clone, Copy)]
+pub(crate) struct Text<'a> {
+    wide: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Text<'a> {
+    /// The statement from `start` to `end`.
+    pub(crate) fn new(window: &'a [u8], start: usize, end: usize) -> Self {
+        let wide = window.get(start..).unwrap_or_default();
+        Self { wide, length: end.saturating_sub(start).min(wide.len()) }
+    }
+
+    /// The first bytes, if there are so many.
+    #[inline]
+    pub(crate) fn first_bytes(self) -> Option<&'a [u8; LANES]> {
+        self.wide.first_chunk()
+    }
+
+    /// The statement alone.
+    pub(crate) fn get(self) -> &'a [u8] {
+        &self.wide[..self.length]
+    }
+}
 
 /// Where the rows stand in an INSERT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,23 +49,40 @@ pub(crate) struct InsertRows {
 pub(crate) fn rows_of(
     (rules, ignores): (&'static Rules, bool),
     backslash: Option<bool>,
-    text: &[u8],
+    text: Text<'_>,
     families: &mut Families,
 ) -> Option<InsertRows> {
-    let prefix = head(rules, ignores, text)?;
+    let prefix = head(rules, ignores, text.get())?;
     let rows = rows_behind(rules, backslash, text, prefix, families)?;
-    is_harmless(&rules.inserts, &text[rows.end..]).then_some(rows)
+    is_harmless(&rules.inserts, &text.get()[rows.end..]).then_some(rows)
+}
+
+/// The rows that stand behind a prefix and are like those of other INSERTs; what is behind them is
+/// left to the caller. None where there may be some all the same.
+#[inline]
+pub(crate) fn rows_like(
+    rules: &'static Rules,
+    backslash: Option<bool>,
+    text: Text<'_>,
+    prefix: usize,
+    families: &Families,
+) -> Option<InsertRows> {
+    let (rule, backslash) = (rules.inserts.families, escapes(rules, backslash));
+    let alike = Alike::new(text.wide, backslash, rule, families);
+    let (end, more) = alike.more(alike.row(prefix)?);
+    (end <= text.length).then_some(InsertRows { prefix, end, count: more + 1 })
 }
 
 /// The rows that stand behind a prefix; what is behind them is left to the caller.
 pub(crate) fn rows_behind(
     rules: &'static Rules,
     backslash: Option<bool>,
-    text: &[u8],
+    text: Text<'_>,
     prefix: usize,
     families: &mut Families,
 ) -> Option<InsertRows> {
-    let mut reader = Reader::new(rules, backslash, text, prefix);
+    let mut reader = Reader::new(rules, backslash, text.get(), prefix);
+    let (rule, backslash) = (rules.inserts.families, escapes(rules, backslash));
     let mut count = 0_u32;
     families.clear();
     loop {
@@ -45,8 +90,14 @@ pub(crate) fn rows_behind(
         if !families.is_as_wide(column) {
             return None;
         }
-        count = count.checked_add(1)?;
-        let end = reader.at();
+        // Most rows are like the one before.
+        let alike = Alike::new(text.wide, backslash, rule, families);
+        let (end, more) = alike.more(reader.at());
+        count = count.checked_add(1)?.checked_add(more)?;
+        if end > text.length {
+            return None;
+        }
+        reader.go_to(end);
         reader.space();
         if !reader.eat(b',') {
             return Some(InsertRows { prefix, end, count });
@@ -169,7 +220,8 @@ mod tests {
     fn found(dialect: Dialect, text: &str) -> Option<(usize, usize, u32)> {
         let rules = dialect.rules();
         let mut families = Families::default();
-        let rows = rows_of((rules, true), None, text.as_bytes(), &mut families)?;
+        let rows =
+            rows_of((rules, true), None, Text::new(text.as_bytes(), 0, text.len()), &mut families)?;
         Some((rows.prefix, rows.end, rows.count))
     }
 

@@ -7,6 +7,7 @@ use memchr::{memchr, memmem};
 use crate::classify::Effect;
 use crate::copy::CopyData;
 use crate::filling::Piece;
+use crate::insert::Text;
 use crate::merging::Found;
 use crate::position::{Cursor, Tracker, units_of_utf16};
 use crate::session::Session;
@@ -312,11 +313,12 @@ impl Session {
         position: Position,
     ) -> Option<Found> {
         let merger = self.merger.as_mut()?;
-        let text = &self.input.buffer[statement.start..statement.end];
+        let text = Text::new(&self.input.buffer, statement.start, statement.end);
         let kind = statement.class.kind;
         if matches!(kind, Kind::Insert | Kind::Replace) {
             return merger.look(text, self.splitter.backslash_escapes());
         }
+        let text = text.get();
         if merger.note(self.options.dialect, kind, text) {
             host.emit(Event::MergingEnded(position));
         }

@@ -77,6 +77,12 @@ mod vector {
             Self(self.0.map(|part| i8x16_eq(part, byte.0)))
         }
 
+        /// Flags the lanes that are as in `other`.
+        #[inline]
+        pub(crate) fn same(self, other: Self) -> Self {
+            Self([0, 1, 2, 3].map(|part: usize| i8x16_eq(self.0[part], other.0[part])))
+        }
+
         /// Flags the lanes that are one of these bytes.
         #[inline]
         pub(crate) fn any_of(self, set: Set) -> Self {
@@ -154,6 +160,12 @@ mod vector {
         #[inline]
         pub(crate) fn equal(self, byte: Splat) -> Self {
             Self(self.0.map(|part| part.simd_eq(byte.0)))
+        }
+
+        /// Flags the lanes that are as in `other`.
+        #[inline]
+        pub(crate) fn same(self, other: Self) -> Self {
+            Self([0, 1, 2, 3].map(|part: usize| self.0[part].simd_eq(other.0[part])))
         }
 
         /// Flags the lanes that are one of these bytes.

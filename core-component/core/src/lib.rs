@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod alike;
 mod blocks;
 mod body;
 mod classes;

@@ -3,9 +3,11 @@
 
 use memchr::memmem;
 
+use crate::blocks::below;
 use crate::dialect::{Dialect, Rules};
 use crate::family::Families;
-use crate::insert::{InsertRows, rows_behind, rows_of};
+use crate::insert::{InsertRows, Text, rows_behind, rows_like, rows_of};
+use crate::lanes::{LANES, Lanes};
 use crate::types::{Join, Kind, Merging};
 
 /// An INSERT whose rows were found.
@@ -21,6 +23,47 @@ pub(crate) struct Found {
     pub(crate) joins: bool,
 }
 
+/// What many texts begin with; most are no longer than what can be looked at at once.
+#[derive(Debug)]
+struct Sample {
+    bytes: Vec<u8>,
+    /// The first of them.
+    first: [u8; LANES],
+    /// Which of these there are.
+    lanes: u64,
+}
+
+impl Default for Sample {
+    fn default() -> Self {
+        Self { bytes: Vec::new(), first: [0; LANES], lanes: 0 }
+    }
+}
+
+impl Sample {
+    fn set(&mut self, text: &[u8]) {
+        self.bytes.clear();
+        self.bytes.extend_from_slice(text);
+        self.first.iter_mut().zip(text).for_each(|(byte, own)| *byte = *own);
+        self.lanes = below(text.len());
+    }
+
+    fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether a statement begins so.
+    #[inline]
+    fn begins(&self, text: Text<'_>) -> bool {
+        match text.first_bytes().filter(|_| self.bytes.len() <= LANES) {
+            Some(first) => {
+                let same = Lanes::load(first).same(Lanes::load(&self.first)).bits();
+                same & self.lanes == self.lanes && self.bytes.len() <= text.get().len()
+            }
+            None => text.get().starts_with(&self.bytes),
+        }
+    }
+}
+
 /// What is known of the INSERTs that a next one could be joined to.
 #[derive(Debug)]
 pub(crate) struct Merger {
@@ -30,12 +73,13 @@ pub(crate) struct Merger {
     is_off: bool,
     /// Whether the last statement was an INSERT that was understood.
     open: bool,
-    prefix: Vec<u8>,
+    prefix: Sample,
     tail: Vec<u8>,
     rows: u32,
     families: Families,
-    /// Those of the statement that is looked at.
+    /// Those of the statement that is looked at, where they add to them.
     own: Families,
+    adds_to_families: bool,
 }
 
 impl Merger {
@@ -45,11 +89,12 @@ impl Merger {
             options,
             is_off: false,
             open: false,
-            prefix: Vec::new(),
+            prefix: Sample::default(),
             tail: Vec::new(),
             rows: 0,
             families: Families::default(),
             own: Families::default(),
+            adds_to_families: false,
         }
     }
 
@@ -65,37 +110,69 @@ impl Merger {
     /// Looks at the text of the next INSERT or REPLACE, without terminator. None where it is none of
     /// constants. Nothing comes of it before [`Merger::take`].
     #[must_use]
-    pub(crate) fn look(&mut self, text: &[u8], backslash: Option<bool>) -> Option<Found> {
+    #[inline]
+    pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
+        let statement = text.get();
+        let prefix = self.prefix.len();
+        self.adds_to_families = false;
+        if self.open
+            && self.prefix.begins(text)
+            && let Some(rows) = rows_like(self.rules, backslash, text, prefix, &self.families)
+            && self.is_tail(&statement[rows.end..])
+            && rows.count <= self.options.max_rows.saturating_sub(self.rows)
+        {
+            return found(statement, rows, true);
+        }
+        self.look_closer(text, backslash)
+    }
+
+    /// Most statements have none.
+    #[inline]
+    fn is_tail(&self, text: &[u8]) -> bool {
+        text.len() == self.tail.len() && (text.is_empty() || text == self.tail)
+    }
+
+    /// As [`look`](Self::look), whatever the rows are.
+    #[inline(never)]
+    fn look_closer(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
         if self.is_off {
             return None;
         }
+        let (statement, prefix) = (text.get(), self.prefix.len());
+        self.adds_to_families = true;
         if self.open
-            && text.get(..self.prefix.len()).is_some_and(|prefix| is_same(prefix, &self.prefix))
-            && let Some(rows) =
-                rows_behind(self.rules, backslash, text, self.prefix.len(), &mut self.own)
-            && is_same(&text[rows.end..], &self.tail)
+            && self.prefix.begins(text)
+            && let Some(rows) = rows_behind(self.rules, backslash, text, prefix, &mut self.own)
+            && statement[rows.end..] == self.tail
         {
             let all = self.rows.checked_add(rows.count);
             let joins = all.is_some_and(|all| all <= self.options.max_rows)
                 && self.families.fits(self.rules.inserts.families, &self.own);
-            return found(text, rows, joins);
+            return found(statement, rows, joins);
         }
         let how = (self.rules, self.options.joins_ignore);
         let rows = rows_of(how, backslash, text, &mut self.own)?;
-        found(text, rows, false)
+        found(statement, rows, false)
     }
 
     /// The statement that was looked at is taken.
+    #[inline]
     pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
         let Some(found) = found else { return self.open = false };
-        if found.joins {
-            self.families.join(self.rules.inserts.families, &self.own);
-            self.rows += found.rows;
-            return;
+        if !found.joins {
+            return self.begin(text, found);
         }
+        if self.adds_to_families {
+            self.families.join(self.rules.inserts.families, &self.own);
+        }
+        self.rows += found.rows;
+    }
+
+    /// Others may be joined to the statement that was looked at.
+    #[inline(never)]
+    fn begin(&mut self, text: &[u8], found: Found) {
         let tail = text.len() - found.tail as usize;
-        self.prefix.clear();
-        self.prefix.extend_from_slice(&text[..found.prefix as usize]);
+        self.prefix.set(&text[..found.prefix as usize]);
         self.tail.clear();
         self.tail.extend_from_slice(&text[tail..]);
         self.open = true;
@@ -111,18 +188,6 @@ impl Merger {
         self.options.joins_ignore &= !constrains_values(dialect, kind, text);
         goes_off
     }
-}
-
-/// Whether two short texts are the same: a call of the general comparison costs more than they do.
-#[inline]
-fn is_same(a: &[u8], b: &[u8]) -> bool {
-    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    a.len() == b.len()
-        && a_words
-            .iter()
-            .zip(b_words)
-            .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
-        && a_rest.iter().zip(b_rest).all(|(a, b)| a == b)
 }
 
 fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
@@ -180,7 +245,7 @@ mod tests {
                     merger.note(dialect, kind, text.as_bytes());
                     return None;
                 }
-                let found = merger.look(text.as_bytes(), None);
+                let found = merger.look(Text::new(text.as_bytes(), 0, text.len()), None);
                 merger.take(text.as_bytes(), found);
                 found.map(|found| found.joins)
             })

@@ -7,6 +7,7 @@ use memchr::memchr;
 use crate::classify::{Classified, Effect};
 use crate::dialect::Dialect;
 use crate::filling::{Reading, Sealed, is_barrier};
+use crate::insert::Text;
 use crate::merging::{Found, Merger};
 use crate::sequence::Fault;
 use crate::settings::backslash_setting;
@@ -84,7 +85,8 @@ fn joins(options: &Options, batch: &Batch, sealed: &Sealed) -> Vec<Join> {
         let mut merger = Merger::new(options.dialect, merging);
         for index in old.first..old.first + old.statements {
             let text = batch.statement(index as usize);
-            let found = merger.look(text, sealed.reading.backslash);
+            let whole = Text::new(text, 0, text.len());
+            let found = merger.look(whole, sealed.reading.backslash);
             merger.take(text, found);
             match found {
                 Some(found) if found.joins => {

@@ -304,8 +304,18 @@ impl Batch {
     /// Bytes of the request as it is sent.
     #[must_use]
     pub fn sent_bytes(&self) -> u64 {
-        let saved: usize = self.gaps().map(|gap| gap.len().saturating_sub(1)).sum();
+        let saved: usize = self.joins.iter().map(|join| self.saved_by(join)).sum();
         (self.body.len() - saved) as u64
+    }
+
+    /// Bytes of the [`gaps`](Self::gaps) of joined statements, but for the commas: all that stands
+    /// between the beginnings of the first and the last, without the rows.
+    fn saved_by(&self, join: &Join) -> usize {
+        let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
+        let lengths = self.lengths.get(first..first + others).unwrap_or_default();
+        let texts: usize = lengths.iter().map(|&length| length as usize).sum();
+        let around = (join.prefix as usize + join.tail as usize) * others;
+        (self.start(first + others) - self.start(first) + around).saturating_sub(texts + others)
     }
 
     /// Units of UTF-16 of the request as it is sent.

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{Filling, SEPARATOR};
+use crate::insert::Text;
 use crate::merging::Merger;
 use crate::position::Spot;
 use crate::types::Kind;
@@ -192,6 +193,7 @@ impl<'a> Adding<'a> {
     }
 
     /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room.
+    #[inline(never)]
     fn join(&mut self, few: &Few) -> usize {
         let mut room = self.most.saturating_sub(self.filled());
         let Some((merger, backslash)) = &mut self.merger else { return 0 };
@@ -199,8 +201,9 @@ impl<'a> Adding<'a> {
         let first = self.filling.ends.len();
         let mut count = 0;
         for (start, end) in starts.iter().zip(ends).take(self.statements) {
-            let text = self.window.get(*start as usize..*end as usize).unwrap_or_default();
+            let text = Text::new(self.window, *start as usize, *end as usize);
             let found = merger.look(text, *backslash);
+            let text = text.get();
             let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
             let bytes = self.bytes.saturating_add(saved);
             if text.len() >= bytes.min(room) || text.len() > self.longest {
