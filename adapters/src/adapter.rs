@@ -41,6 +41,9 @@ pub struct Capabilities {
     pub max_statements_per_request: Option<u32>,
     /// The most rows of one INSERT; none: no limit but that of the request.
     pub max_rows_per_insert: Option<u32>,
+    /// How many rows an INSERT has best: with more the server takes longer for each. None: the more
+    /// the better.
+    pub best_rows_per_insert: Option<u32>,
     /// Why an INSERT of several rows may do something else in this session than INSERTs of one row
     /// each; none where it does the same.
     pub merging_obstacle: Option<String>,

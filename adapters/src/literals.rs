@@ -67,28 +67,34 @@ impl<'a> Rows<'a> {
         Self { rest: rows, syntax, is_first: true }
     }
 
-    /// Reads the next row in place of the one in `row`; false where there is none.
-    pub(crate) fn read(&mut self, row: &mut Vec<Literal<'a>>) -> Result<bool, Unclear> {
-        row.clear();
+    /// Reads the next row, gives its constants one by one, each with the number of its column, and
+    /// says how many there were; none where there is no row. What `each` does not take is unclear.
+    #[inline]
+    pub(crate) fn read(
+        &mut self,
+        mut each: impl FnMut(usize, Literal<'a>) -> Option<()>,
+    ) -> Result<Option<usize>, Unclear> {
         self.skip_blanks();
         if !self.is_first {
             if self.rest.is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
             self.take(b',')?;
             self.skip_blanks();
         }
         self.is_first = false;
         self.take(b'(')?;
+        let mut column = 0;
         loop {
             self.skip_blanks();
-            row.push(self.literal()?);
+            each(column, self.literal()?).ok_or(Unclear)?;
+            column += 1;
             self.skip_blanks();
             match self.rest {
                 [b',', rest @ ..] => self.rest = rest,
                 [b')', rest @ ..] => {
                     self.rest = rest;
-                    return Ok(true);
+                    return Ok(Some(column));
                 }
                 _ => return Err(Unclear),
             }
@@ -127,8 +133,7 @@ impl<'a> Rows<'a> {
         let mut has_quotes = false;
         let mut from = 0;
         loop {
-            let quote = text.get(from..).and_then(|rest| memchr(b'\'', rest));
-            let end = from + quote.ok_or(Unclear)?;
+            let end = from + quote(text.get(from..).unwrap_or_default()).ok_or(Unclear)?;
             if text.get(end + 1) != Some(&b'\'') {
                 let (quoted, rest) = text.split_at(end);
                 self.rest = rest.get(1..).unwrap_or_default();
@@ -239,8 +244,65 @@ pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\n' | b'\r' | b'\x0c')
 }
 
+/// A byte in each of eight.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// How many digits a text begins with, eight at a time.
+#[inline]
 fn digits(text: &[u8]) -> usize {
-    text.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    let mut count = 0;
+    while let Some(word) = text.get(count..).and_then(|rest| rest.first_chunk()) {
+        // A digit becomes its value, and what is greater than 9 has its highest bit set then; a
+        // carry only reaches bytes behind the first of those.
+        let values = u64::from_le_bytes(*word) ^ eight(b'0');
+        let others = (values.wrapping_add(eight(0x76)) | values) & eight(0x80);
+        count += others.trailing_zeros() as usize / 8;
+        if others != 0 {
+            return count;
+        }
+    }
+    let rest = text.get(count..).unwrap_or_default();
+    count + rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+/// Where the first quote of a text is; most are near.
+#[inline]
+fn quote(text: &[u8]) -> Option<usize> {
+    const NEAR: usize = 8;
+    let (words, _) = text.as_chunks();
+    for (index, word) in words.iter().take(NEAR).enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ eight(b'\'');
+        // The lowest that is set is that of the first quote.
+        let found = differs.wrapping_sub(eight(1)) & !differs & eight(0x80);
+        if found != 0 {
+            return Some(8 * index + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let from = 8 * words.len().min(NEAR);
+    memchr(b'\'', text.get(from..)?).map(|at| from + at)
+}
+
+/// The value of digits, at most 19 of which count for something.
+#[inline]
+pub(crate) fn value_of(digits: &[u8]) -> u64 {
+    let (eights, rest) = digits.as_chunks();
+    let whole = eights.iter().fold(0, |value: u64, digits| {
+        value.wrapping_mul(100_000_000).wrapping_add(value_of_eight(*digits))
+    });
+    rest.iter().fold(whole, |value, digit| {
+        value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')))
+    })
+}
+
+/// The value of eight digits: neighbours are put together three times.
+#[inline]
+fn value_of_eight(digits: [u8; 8]) -> u64 {
+    let ones = u64::from_le_bytes(digits) & eight(0x0f);
+    let pairs = (ones.wrapping_mul((10 << 8) + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs.wrapping_mul((100 << 16) + 1) >> 16) & 0x0000_ffff_0000_ffff;
+    fours.wrapping_mul((10_000 << 32) + 1) >> 32
 }
 
 #[cfg(test)]
@@ -250,11 +312,18 @@ mod tests {
     fn read(text: &str, syntax: Syntax) -> Result<Vec<Vec<Literal<'_>>>, Unclear> {
         let mut rows = Rows::new(text.as_bytes(), syntax);
         let mut all = Vec::new();
-        let mut row = Vec::new();
-        while rows.read(&mut row)? {
-            all.push(row.clone());
+        loop {
+            let mut row = Vec::new();
+            let read = rows.read(|column, literal| {
+                assert_eq!(column, row.len());
+                row.push(literal);
+                Some(())
+            });
+            if read?.is_none() {
+                return Ok(all);
+            }
+            all.push(row);
         }
-        Ok(all)
     }
 
     fn one(text: &str) -> Result<Literal<'_>, Unclear> {
@@ -346,6 +415,30 @@ mod tests {
             assert_eq!(read(text, Syntax::Sqlite), Err(Unclear), "{text}");
             assert_eq!(read(text, Syntax::PostgreSql), Err(Unclear), "{text}");
         }
+    }
+
+    #[test]
+    fn digits_are_counted_and_have_their_value() {
+        for length in 0..20 {
+            for behind in ["", ".", "/", ":", "\u{e9}", " 12345678"] {
+                let number = &"1234567890987654321"[..length];
+                let text = format!("{number}{behind}");
+                assert_eq!(digits(text.as_bytes()), length, "{text}");
+                let expected = if length == 0 { 0 } else { number.parse().unwrap() };
+                assert_eq!(value_of(number.as_bytes()), expected, "{text}");
+            }
+        }
+        assert_eq!(value_of(b"000000000000000000000000012"), 12);
+    }
+
+    #[test]
+    fn the_first_quote_is_found_wherever_it_is() {
+        for at in 0..150 {
+            let text = format!("{}'{}", "&(\u{a7}a".repeat(at / 5), "'".repeat(at % 5 + 1));
+            assert_eq!(quote(text.as_bytes()), text.find('\''), "{text}");
+        }
+        assert_eq!(quote(b""), None);
+        assert_eq!(quote(&[b'&'; 100]), None);
     }
 
     #[test]

@@ -98,6 +98,7 @@ pub(super) async fn capabilities(
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
+        best_rows_per_insert: None,
         merging_obstacle: obstacle(connection).await?,
         merges_ignoring: !constrains_values(connection).await?,
         fast_path: false,

@@ -37,6 +37,11 @@ const KNOWN: &[&str] = &[
 /// without room for the message around it.
 const MAX_REQUEST_BYTES: u64 = (1 << 30) - 1 - 1024;
 
+/// How many rows an INSERT has best. Measured with PostgreSQL 15 and rows of 60 bytes: 250 to 500 rows
+/// in an INSERT are inserted in two thirds of the time of 17,000 rows in one, whose parsed form fits
+/// no cache.
+const BEST_ROWS: u32 = 500;
+
 /// Reads a URL.
 pub(super) fn options(url: &str) -> Result<Options, AdapterError> {
     match scheme(url)? {
@@ -83,6 +88,7 @@ pub(super) async fn capabilities(
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
+        best_rows_per_insert: Some(BEST_ROWS),
         merging_obstacle: None,
         merges_ignoring: true,
         fast_path: is_known_server(version, &full),

@@ -265,11 +265,10 @@ fn is_constant(statement: &[u8]) -> bool {
     let at = InsertRows { statement: 0, prefix, tail: 0 };
     let Some(insert) = Insert::of(statement, &at) else { return false };
     let mut rows = Rows::new(insert.rows, Syntax::PostgreSql);
-    let mut row = Vec::new();
     loop {
-        match rows.read(&mut row) {
-            Ok(true) => {}
-            Ok(false) => return Target::of(insert.into).is_some(),
+        match rows.read(|_, _| Some(())) {
+            Ok(Some(_)) => {}
+            Ok(None) => return Target::of(insert.into).is_some(),
             Err(_) => return false,
         }
     }

@@ -85,18 +85,18 @@ impl Kind {
 pub(super) fn copied(rows: &[u8], kinds: &[Kind]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(rows.len());
     let mut rows = Rows::new(rows, Syntax::PostgreSql);
-    let mut row = Vec::with_capacity(kinds.len());
-    while rows.read(&mut row).ok()? {
-        if row.len() != kinds.len() {
-            return None;
-        }
-        for (literal, kind) in row.iter().zip(kinds) {
-            value(literal, *kind, &mut out)?;
+    loop {
+        let read = rows.read(|column, literal| {
+            value(&literal, *kinds.get(column)?, &mut out)?;
             out.push(b'\t');
+            Some(())
+        });
+        let Some(count) = read.ok()? else { return Some(out) };
+        if count != kinds.len() {
+            return None;
         }
         *out.last_mut()? = b'\n';
     }
-    Some(out)
 }
 
 fn value(literal: &Literal<'_>, kind: Kind, out: &mut Vec<u8>) -> Option<()> {
@@ -138,6 +138,9 @@ fn exponent_digits(number: &Number<'_>) -> usize {
 }
 
 fn escaped(text: Text<'_>, out: &mut Vec<u8>) {
+    if !text.has_quotes && !may_be_special(text.quoted) {
+        return out.extend_from_slice(text.quoted);
+    }
     for piece in text.pieces() {
         let mut rest = piece;
         while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
@@ -155,6 +158,21 @@ fn escaped(text: Text<'_>, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(rest);
     }
+}
+
+/// Whether a text may hold what is special, by eight bytes at a time: control characters and
+/// backslashes.
+#[inline]
+fn may_be_special(text: &[u8]) -> bool {
+    const EACH: u64 = u64::MAX / 0xff;
+    let (words, rest) = text.as_chunks();
+    let found = words.iter().fold(0, |found, word| {
+        let word = u64::from_ne_bytes(*word);
+        let control = word.wrapping_sub(EACH * 0x20) & !word;
+        let differs = word ^ (EACH * u64::from(b'\\'));
+        found | control | (differs.wrapping_sub(EACH) & !differs)
+    });
+    found & (EACH * 0x80) != 0 || rest.iter().any(|byte| is_special(*byte))
 }
 
 /// Whether `COPY` reads more in it than itself.
@@ -176,6 +194,21 @@ mod tests {
         let rows = "(1, 'a\tb\nc\rd\\N'), (-02, ''''),(NULL,''),(+3,'NULL')";
         let lines = "1\ta\\tb\\nc\\rd\\\\N\n-2\t'\n\\N\t\n3\tNULL\n";
         assert_eq!(text(rows, &kinds).as_deref(), Some(lines));
+    }
+
+    #[test]
+    fn what_is_special_is_found_wherever_it_is() {
+        for at in 0..20 {
+            for special in ["\t", "\n", "\r", "\\"] {
+                let plain = "a\u{e9}'[]~ ".repeat(4);
+                let mut quoted: String = plain.chars().take(at).collect();
+                quoted = quoted.replace('\'', "b");
+                assert!(!may_be_special(quoted.as_bytes()), "{quoted}");
+                quoted.push_str(special);
+                quoted.push_str("0123456789");
+                assert!(may_be_special(quoted.as_bytes()), "{quoted:?}");
+            }
+        }
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl Scripted {
                 max_request_characters: None,
                 max_statements_per_request: None,
                 max_rows_per_insert: None,
+                best_rows_per_insert: None,
                 merging_obstacle: None,
                 merges_ignoring: true,
                 fast_path: false,

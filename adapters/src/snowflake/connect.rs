@@ -163,6 +163,7 @@ pub(super) async fn capabilities(
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: Some(MAX_ROWS),
+        best_rows_per_insert: None,
         merging_obstacle: None,
         merges_ignoring: true,
         fast_path: false,

@@ -85,6 +85,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
+        best_rows_per_insert: None,
         merging_obstacle: None,
         merges_ignoring: true,
         fast_path: Database::has_fast_path(),

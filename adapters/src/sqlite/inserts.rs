@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use crate::{
     insert::{Insert, holds},
-    literals::{Literal, Number, Rows, Syntax, Text},
+    literals::{Literal, Number, Rows, Syntax, value_of},
 };
 
 /// What is not worth being prepared twice, in bytes of rows.
@@ -19,6 +19,9 @@ const MIN_BYTES: usize = 512;
 /// number for certain. SQLite multiplies by powers of ten with about 100 bits: that is exact enough
 /// for those of [`TENS`], but not for all.
 const MAX_DIGITS: usize = 15;
+
+/// How many bytes of text a value has, about: room is made for so many.
+const EXPECTED_BYTES: usize = 12;
 
 /// The most values that are held in memory, 24 bytes each; an INSERT of more is sent as text.
 const MAX_VALUES: usize = 1 << 21;
@@ -36,8 +39,8 @@ pub(super) enum Value<'a> {
     Real(f64),
     /// A text that is what stands between the quotes.
     Text(&'a [u8]),
-    /// A text with doubled quotes.
-    Quoted(Text<'a>),
+    /// A text with doubled quotes, as it stands between quotes itself.
+    Quoted(&'a [u8]),
     /// Pairs of hexadecimal digits.
     Blob(&'a [u8]),
 }
@@ -106,30 +109,31 @@ fn is_known(tail: &[u8]) -> bool {
 /// one row alone there is nothing to gain, and SQLite looks at its foreign keys before it is
 /// inserted: then a failure leaves `last_insert_rowid()` as it was.
 fn read(rows: &[u8]) -> Option<(Vec<Value<'_>>, usize)> {
+    let mut values = Vec::with_capacity((rows.len() / EXPECTED_BYTES).min(MAX_VALUES));
     let mut rows = Rows::new(rows, Syntax::Sqlite);
-    let mut row = Vec::new();
-    let mut values = Vec::new();
     let mut columns = None;
-    while rows.read(&mut row).ok()? {
-        if row.len() != *columns.get_or_insert(row.len()) || values.len() + row.len() > MAX_VALUES {
+    let mut put = |_, literal| {
+        let has_room = values.len() < MAX_VALUES;
+        values.push(value(&literal).filter(|_| has_room)?);
+        Some(())
+    };
+    while let Some(count) = rows.read(&mut put).ok()? {
+        if count != *columns.get_or_insert(count) {
             return None;
-        }
-        values.reserve(row.len());
-        for literal in &row {
-            values.push(value(literal)?);
         }
     }
     columns.filter(|columns| values.len() > *columns).map(|columns| (values, columns))
 }
 
 /// The value of a literal; none where it is not certain.
+#[inline]
 fn value<'a>(literal: &Literal<'a>) -> Option<Value<'a>> {
     Some(match literal {
         Literal::Null => Value::Null,
         Literal::Boolean(value) => Value::Integer(i64::from(*value)),
         Literal::Number(number) if number.is_whole => Value::Integer(whole(number)?),
         Literal::Number(number) => Value::Real(real(number)?),
-        Literal::Text(text) if text.has_quotes => Value::Quoted(*text),
+        Literal::Text(text) if text.has_quotes => Value::Quoted(text.quoted),
         Literal::Text(text) => Value::Text(text.quoted),
         Literal::Blob(digits) => Value::Blob(digits),
     })
@@ -138,7 +142,7 @@ fn value<'a>(literal: &Literal<'a>) -> Option<Value<'a>> {
 /// A whole number; none where SQLite makes a floating-point number of it.
 fn whole(number: &Number<'_>) -> Option<i64> {
     if number.text.len() < 19 {
-        let value = number.text.iter().fold(0, |value, byte| value * 10 + i64::from(byte - b'0'));
+        let value = value_of(number.text).cast_signed();
         return Some(if number.is_negative { -value } else { value });
     }
     // Negative, because there is one more of those.
@@ -151,27 +155,24 @@ fn whole(number: &Number<'_>) -> Option<i64> {
 
 /// A number with a point or an exponent; none where SQLite may not round it to the nearest.
 fn real(number: &Number<'_>) -> Option<f64> {
-    let mut mantissa = 0_u64;
-    let mut digits = 0;
-    let mut shift = 0;
-    let mut is_fraction = false;
-    let mut bytes = number.text.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'.' => is_fraction = true,
-            b'e' | b'E' => {
-                shift += exponent(bytes.as_slice())?;
-                break;
-            }
-            digit => {
-                digits += usize::from(digits > 0 || *digit != b'0');
-                if digits > MAX_DIGITS {
-                    return None;
-                }
-                mantissa = mantissa * 10 + u64::from(digit - b'0');
-                shift -= i64::from(is_fraction);
-            }
-        }
+    let [whole, fraction, power] = parts(number.text);
+    let places = fraction.len();
+    // Zeros before all others are no digits that count.
+    let mut digits = whole.len() + places;
+    if digits > MAX_DIGITS {
+        let zeros = whole.iter().chain(fraction).take_while(|digit| **digit == b'0').count();
+        digits -= zeros;
+    }
+    let shift = exponent(power)? - i64::try_from(places).ok()?;
+    let scale = TENS.get(places);
+    let mantissa = match scale {
+        _ if digits > MAX_DIGITS => return None,
+        // Powers of ten up to this one are whole numbers, too.
+        Some(scale) => value_of(whole) * (*scale as u64) + value_of(fraction),
+        None => value_of(fraction),
+    };
+    if scale.is_none() && value_of(whole) > 0 {
+        return None;
     }
     let tens = TENS.get(usize::try_from(shift.unsigned_abs()).ok()?)?;
     // Exact: at most 15 digits are below 2^53.
@@ -180,7 +181,20 @@ fn real(number: &Number<'_>) -> Option<f64> {
     Some(if number.is_negative { -value } else { value })
 }
 
+/// The digits before the point, those behind it, and the exponent.
+#[inline]
+fn parts(number: &[u8]) -> [&[u8]; 3] {
+    let is_digit = |byte: &u8| byte.is_ascii_digit();
+    let (whole, rest) = number.split_at(number.iter().take_while(|byte| is_digit(byte)).count());
+    let rest = rest.strip_prefix(b".").unwrap_or(rest);
+    let (fraction, rest) = rest.split_at(rest.iter().take_while(|byte| is_digit(byte)).count());
+    [whole, fraction, rest.get(1..).unwrap_or_default()]
+}
+
 fn exponent(digits: &[u8]) -> Option<i64> {
+    if digits.is_empty() {
+        return Some(0);
+    }
     let is_short = digits.len() <= 4;
     std::str::from_utf8(digits).ok().filter(|_| is_short)?.parse().ok()
 }

@@ -229,6 +229,7 @@ pub(super) fn capabilities(server: String, max_query_length: u64) -> Capabilitie
         max_request_characters: Some(max_query_length + 1),
         max_statements_per_request: Some(1),
         max_rows_per_insert: None,
+        best_rows_per_insert: None,
         merging_obstacle: None,
         merges_ignoring: false,
         fast_path: false,

@@ -68,9 +68,10 @@ impl Options {
             database.max_statements_per_request.map(|count| count.saturating_sub(rows).max(1));
         settings.merging = settings.merging.filter(|_| database.merging_obstacle.is_none());
         if let Some(merging) = &mut settings.merging {
-            merging.max_rows =
-                merging.max_rows.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
             merging.locates_rows &= database.fast_path;
+            let best = database.best_rows_per_insert.filter(|_| !merging.locates_rows);
+            let wanted = self.max_insert_rows.or(best).unwrap_or(u32::MAX);
+            merging.max_rows = wanted.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
             merging.joins_ignore = database.merges_ignoring;
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);

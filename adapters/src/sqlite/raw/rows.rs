@@ -12,6 +12,7 @@ use std::{
 use libsqlite3_sys as ffi;
 
 use super::super::inserts::Value;
+use crate::literals::Text;
 
 /// Rows, all of them with as many values.
 pub(super) struct Source<'a> {
@@ -250,8 +251,9 @@ impl Cursor {
                     // It stays where it is, in the rows, which outlive the statement.
                     ffi::sqlite3_result_text(context, begin, length, ffi::SQLITE_STATIC());
                 }
-                Some(Value::Quoted(text)) => {
+                Some(Value::Quoted(quoted)) => {
                     self.scratch.clear();
+                    let text = Text { quoted, has_quotes: true };
                     text.pieces().for_each(|piece| self.scratch.extend_from_slice(piece));
                     let Ok(length) = c_int::try_from(self.scratch.len()) else {
                         return ffi::SQLITE_TOOBIG;
