@@ -14,7 +14,7 @@ use std::{
 use sql_batcher_adapters::{Adapter, Problem};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{JoinError, JoinSet},
+    task::{JoinError, JoinSet, yield_now},
     time::{Instant, sleep_until},
 };
 
@@ -153,7 +153,11 @@ impl Run {
     /// The loop. Ends with the account of the component, or where the component cannot go on.
     async fn work(&mut self) -> Result<()> {
         while self.progress.account.is_none() {
-            self.launch()?;
+            if self.launch()? {
+                // A task that was spawned waits for this one to wait, unless it lets it go first:
+                // what is under way and what is read next would not overlap.
+                yield_now().await;
+            }
             self.answer_flush();
             let due = self.progress.deadline_ms.filter(|due| self.ticked_ms != Some(*due));
             tokio::select! {

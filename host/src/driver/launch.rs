@@ -49,15 +49,20 @@ impl Run {
         Ok(())
     }
 
-    /// Starts what the component has handed out, as far as there are slots.
-    pub(super) fn launch(&mut self) -> Result<()> {
+    /// Starts what the component has handed out, as far as there are slots; says whether that was
+    /// anything.
+    pub(super) fn launch(&mut self) -> Result<bool> {
+        let mut started = false;
         while let Some(batch) = self.queue.pop_front() {
             let Some(slot) = self.free_slot() else {
                 self.queue.push_front(batch);
-                return Ok(());
+                return Ok(started);
             };
             match self.known_parts(&batch) {
-                Ok(parts) => self.start(slot, batch, parts),
+                Ok(parts) => {
+                    self.start(slot, batch, parts);
+                    started = true;
+                }
                 Err(error) => {
                     self.queue.push_front(batch);
                     self.driver.idle.push(slot);
@@ -65,7 +70,7 @@ impl Run {
                 }
             }
         }
-        Ok(())
+        Ok(started)
     }
 
     /// The free slot with the lowest number: so what changes the session, beside which nothing is

@@ -35,13 +35,19 @@ pub(super) struct Text {
 impl Text {
     /// Statements of a batch.
     pub(super) fn of(batch: &Batch, range: Range<usize>, layout: &Layout<'_>) -> Self {
-        let mut text = Self::default();
+        let place = |index| batch.range(index).unwrap_or_default();
+        let most = place(range.end.saturating_sub(1)).end.saturating_sub(place(range.start).start);
+        let mut text = Self { body: Vec::with_capacity(most), ..Self::default() };
         let row_at = layout.row.map(|(_, index)| range.start + index);
+        let mut join = None;
         for index in range.clone() {
             if let Some((row, _)) = layout.row.filter(|_| row_at == Some(index)) {
                 text.push_own(row, 0..0);
             }
-            let join = batch.join_of(index);
+            // Most are joined with the one before.
+            if !join.is_some_and(|join: Join| index < (join.first + join.statements) as usize) {
+                join = batch.join_of(index);
+            }
             let is_apart = layout.apart.contains(&index) && layout.apart.start < index;
             let joins = join.filter(|join| {
                 join.first < clamp(index)
@@ -99,7 +105,8 @@ impl Text {
     /// What follows comes from this place of the batch's body.
     fn comes_from(&mut self, there: usize) {
         let here = self.body.len();
-        if self.origin_of(here) != Some(there) {
+        let last = self.origins.last();
+        if last.is_none_or(|(start, origin)| origin + (here - start) != there) {
             self.origins.push((here, there));
         }
     }
