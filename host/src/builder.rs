@@ -264,6 +264,7 @@ impl Builder {
         let mut settings = self.options.settle_for(self.adapter.capabilities())?;
         if self.hooks.count() > 0 {
             settings.hook_room = self.options.room_for_hooks(settings.max_bytes);
+            settings.has_next_at_hand = false;
         }
         if settings.transactions == Transactions::Run && self.skipping.is_some() {
             let message = "bad statements cannot be left out of a run that is one transaction";

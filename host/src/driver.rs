@@ -14,7 +14,7 @@ use std::{
 use sql_batcher_adapters::{Adapter, Problem};
 use tokio::{
     sync::{mpsc, oneshot, watch},
-    task::{JoinError, JoinSet, yield_now},
+    task::{JoinError, JoinSet},
     time::{Instant, sleep_until},
 };
 
@@ -108,6 +108,8 @@ struct Run {
     stopped: Stop,
     /// Whether the time of the run is over.
     expired: bool,
+    /// Whether a batch was interrupted: nothing is started after it.
+    broken: bool,
     ticked_ms: Option<u64>,
     failure: Option<Error>,
     started: Instant,
@@ -133,6 +135,7 @@ impl Driver {
             flush: None,
             stopped: Stop::No,
             expired: false,
+            broken: false,
             ticked_ms: None,
             failure: None,
             started: Instant::now(),
@@ -153,17 +156,13 @@ impl Run {
     /// The loop. Ends with the account of the component, or where the component cannot go on.
     async fn work(&mut self) -> Result<()> {
         while self.progress.account.is_none() {
-            if self.launch()? {
-                // A task that was spawned waits for this one to wait, unless it lets it go first:
-                // what is under way and what is read next would not overlap.
-                yield_now().await;
-            }
+            self.launch().await?;
             self.answer_flush();
             let due = self.progress.deadline_ms.filter(|due| self.ticked_ms != Some(*due));
             tokio::select! {
                 biased;
                 stop = stopped(&mut self.driver.stop, self.stopped) => self.obey_stop(stop)?,
-                Some(landed) = self.flights.join_next() => self.land(landed)?,
+                Some(landed) = self.flights.join_next() => self.land(landed).await?,
                 () = at(self.driver.deadline), if !self.expired => {
                     self.expired = true;
                     self.call(Session::cancel)?;
@@ -273,10 +272,13 @@ impl Run {
     }
 
     /// Tells the component how a batch ended; the details of a failure stay here.
-    fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<()> {
+    async fn land(&mut self, landed: Result<Landed, JoinError>) -> Result<()> {
         let (batch, outcome) = self.record(landed)?;
         let statements = batch.statements() as u64;
         let whole = outcome.interruption.is_none();
+        self.broken |= !whole;
+        // The database does not wait for the component.
+        let launched = if whole { self.launch().await } else { Ok(()) };
         let kept = outcome.clone();
         let told = self.call(|session, now_ms| session.complete(batch.id, outcome, now_ms));
         if told.is_err() {
@@ -284,7 +286,7 @@ impl Run {
         } else if whole {
             self.landed += statements;
         }
-        told
+        told.and(launched)
     }
 
     fn record(&mut self, landed: Result<Landed, JoinError>) -> Result<(Batch, Outcome)> {

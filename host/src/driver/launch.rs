@@ -5,14 +5,16 @@ use std::sync::{Arc, PoisonError};
 
 use sql_batcher_adapters::CopyPart;
 
+use tokio::task::yield_now;
 use tracing::{Instrument as _, field, info_span};
 
-use super::Run;
+use super::{Run, Stop};
 use crate::{
     Error, ErrorKind, Result,
     batch::Batch,
     ledger::{Part, Spans},
     options::Settings,
+    progress::{Cause, Interruption, Outcome},
     run_batch::{Flight, run},
     send::Rows,
     session_memory::asks_for_last_id,
@@ -49,19 +51,23 @@ impl Run {
         Ok(())
     }
 
-    /// Starts what the component has handed out, as far as there are slots; says whether that was
-    /// anything.
-    pub(super) fn launch(&mut self) -> Result<bool> {
-        let mut started = false;
+    /// Starts what the component has handed out, as far as there are slots.
+    pub(super) async fn launch(&mut self) -> Result<()> {
         while let Some(batch) = self.queue.pop_front() {
+            if self.starts_nothing() {
+                self.give_back(&batch)?;
+                continue;
+            }
             let Some(slot) = self.free_slot() else {
                 self.queue.push_front(batch);
-                return Ok(started);
+                return Ok(());
             };
             match self.known_parts(&batch) {
                 Ok(parts) => {
                     self.start(slot, batch, parts);
-                    started = true;
+                    // A task that was spawned waits for this one to wait, unless it lets it go
+                    // first: what is under way and what is read next would not overlap.
+                    yield_now().await;
                 }
                 Err(error) => {
                     self.queue.push_front(batch);
@@ -70,7 +76,21 @@ impl Run {
                 }
             }
         }
-        Ok(started)
+        Ok(())
+    }
+
+    /// Whether what is not under way is not to be sent any more.
+    fn starts_nothing(&self) -> bool {
+        self.broken || self.expired || self.stopped > Stop::No
+    }
+
+    /// Tells the component that a batch was not sent.
+    fn give_back(&mut self, batch: &Batch) -> Result<()> {
+        let (cause, statement) = (Cause::Cancelled, None);
+        let statements = u32::try_from(batch.statements()).unwrap_or(u32::MAX);
+        let interruption = Some(Interruption { cause, statements, statement });
+        let outcome = Outcome { interruption, ..Outcome::default() };
+        self.call(|session, now_ms| session.complete(batch.id, outcome, now_ms))
     }
 
     /// The free slot with the lowest number: so what changes the session, beside which nothing is

@@ -13,6 +13,9 @@ use crate::{Error, ErrorKind, LedgerOptions, Result, RetryOptions, ledger::MAX_R
 /// contract says.
 const MOST_APART: u64 = 16;
 
+/// Batches that a component hands out at most: as the contract says.
+const MOST_HANDED_OUT: u32 = 64;
+
 impl Options {
     /// Bytes of a batch that are left free where there are hooks.
     pub(crate) fn room_for_hooks(&self, max_bytes: u64) -> u64 {
@@ -33,6 +36,7 @@ impl Options {
             max_rows: self.max_rows,
             max_age: self.max_age,
             max_in_flight: self.in_flight,
+            has_next_at_hand: true,
             show_values: self.show_values,
             send_alone_bytes: match self.oversized {
                 Oversized::Refuse => None,
@@ -117,6 +121,9 @@ pub(crate) struct Settings {
     pub(crate) max_rows: Option<u32>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) max_in_flight: u32,
+    /// Whether the component hands out one batch more than may be under way, so that the next is at
+    /// hand when one has ended. Not where hooks are asked: they see a batch when it is to be sent.
+    pub(crate) has_next_at_hand: bool,
     /// Whether errors may quote values.
     pub(crate) show_values: bool,
     /// The most bytes of a statement that is sent by itself; none: it is refused.
@@ -132,6 +139,11 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
+    /// Batches that the component may have handed out and not seen completed.
+    pub(crate) fn max_handed_out(&self) -> u32 {
+        (self.max_in_flight + u32::from(self.has_next_at_hand)).min(MOST_HANDED_OUT)
+    }
+
     /// The most bytes of a body that may cross the boundary: where statements are joined only when
     /// they are sent, more than may be sent.
     pub(crate) fn max_body_bytes(&self) -> u64 {
@@ -149,7 +161,7 @@ impl Settings {
         };
         let needed = 16 * MIB
             + 3 * self.max_statement_bytes
-            + 4 * self.max_body_bytes() * u64::from(self.max_in_flight)
+            + 4 * self.max_body_bytes() * u64::from(self.max_handed_out())
             + 128 * statements
             + for_hooks;
         self.sandbox.memory_bytes.unwrap_or(needed).min(*MEMORY.end())

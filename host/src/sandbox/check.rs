@@ -112,9 +112,8 @@ impl Checks {
             let Self { last_statement, .. } = self;
             format!("statement {} does not follow {last_statement}", batch.first_statement)
         })?;
-        ensure(self.in_flight < self.limits.max_in_flight, || {
-            format!("it exceeds the limit of {} under way", self.limits.max_in_flight)
-        })
+        let most = self.limits.max_handed_out();
+        ensure(self.in_flight < most, || format!("it exceeds the limit of {most} handed out"))
     }
 
     fn limits(&self, batch: &Batch) -> Check {

@@ -25,7 +25,7 @@ impl From<&Settings> for wit::Options {
                 max_age_ms: settings
                     .max_age
                     .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-                max_in_flight: settings.max_in_flight,
+                max_in_flight: settings.max_handed_out(),
             },
             oversized: match settings.send_alone_bytes {
                 None => wit::Oversized::Refuse,
