@@ -45,7 +45,7 @@ impl Text {
                 text.push_own(row, 0..0);
             }
             // Most are joined with the one before.
-            if !join.is_some_and(|join: Join| index < (join.first + join.statements) as usize) {
+            if join.is_none_or(|join: Join| index >= (join.first + join.statements) as usize) {
                 join = batch.join_of(index);
             }
             let is_apart = layout.apart.contains(&index) && layout.apart.start < index;
