@@ -142,7 +142,7 @@ fn limits_hold(batch: &Batch, options: &Options) {
     let Limits { max_batch_bytes, max_statement_bytes, max_statements, max_rows, .. } =
         options.limits;
     let single = batch.ends.len() == 1;
-    let bytes = batch.body.as_bytes().len() as u64;
+    let bytes = batch.body.len() as u64;
     let alone = single && options.oversized != Oversized::Refuse;
     assert!(bytes <= max_batch_bytes || alone, "{bytes} bytes");
     assert!(batch.ends.len() <= max_statements as usize, "{} statements", batch.ends.len());
@@ -155,7 +155,7 @@ fn limits_hold(batch: &Batch, options: &Options) {
 fn stands_in_the_script(batches: &[Batch], script: &[u8]) {
     let mut read = 0;
     for batch in batches {
-        let body = batch.body.as_bytes();
+        let body = batch.body.as_slice();
         let mut start = 0;
         for (index, &end) in batch.ends.iter().enumerate() {
             let offset = usize::try_from(batch.offsets[index]).expect("the script is small");

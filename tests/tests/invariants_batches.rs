@@ -39,10 +39,10 @@ fn requested(batch: &Batch) -> Vec<u8> {
             Some(join) => start + (batch.lengths[index] - join.tail) as usize,
             None => end as usize,
         };
-        text.extend_from_slice(&batch.body.as_bytes()[from..to]);
+        text.extend_from_slice(&batch.body[from..to]);
         start = end as usize;
     }
-    text.extend_from_slice(&batch.body.as_bytes()[start..]);
+    text.extend_from_slice(&batch.body[start..]);
     text
 }
 
@@ -50,7 +50,7 @@ fn requested(batch: &Batch) -> Vec<u8> {
 fn sent(batches: &[Batch]) -> Vec<Vec<u8>> {
     let mut statements: Vec<Vec<u8>> = Vec::new();
     for batch in batches {
-        let body = batch.body.as_bytes();
+        let body = batch.body.as_slice();
         let mut start = 0;
         for &end in &batch.ends {
             statements.push(body[start..end as usize].trim_ascii_end().to_vec());
@@ -88,7 +88,7 @@ proptest! {
             prop_assert_eq!(bytes, batch.info().bytes);
             let alone = batch.ends.len() == 1 && options.oversized != Oversized::Refuse;
             prop_assert!(bytes <= limits.max_batch_bytes || alone, "{} bytes", bytes);
-            prop_assert!(batch.body.as_bytes().len() as u64 <= 16 * limits.max_batch_bytes || alone);
+            prop_assert!(batch.body.len() as u64 <= 16 * limits.max_batch_bytes || alone);
             let text = String::from_utf8_lossy(&requested);
             let characters = text.encode_utf16().count() as u64;
             let most = limits.max_batch_characters.unwrap_or(u64::MAX);
@@ -169,7 +169,7 @@ proptest! {
         batches.extend(splitter.take_batches());
         prop_assert_eq!(batches.len(), native.batches.len());
         for (ours, theirs) in native.batches.iter().zip(&batches) {
-            prop_assert_eq!(ours.body.as_bytes(), &theirs.body[..]);
+            prop_assert_eq!(&ours.body[..], &theirs.body[..]);
             prop_assert_eq!(&ours.ends, &theirs.ends);
             prop_assert_eq!(&ours.offsets, &theirs.offsets);
             prop_assert_eq!(&ours.lines, &theirs.lines);
@@ -254,7 +254,7 @@ fn ends_transaction(options: &Options, run: &Run, index: usize) -> bool {
         Truncate,
     };
     let batch = &run.batches[index];
-    let body = String::from_utf8_lossy(batch.body.as_bytes()).to_uppercase();
+    let body = String::from_utf8_lossy(&batch.body).to_uppercase();
     let body = body.rsplit('\n').next().unwrap_or_default();
     match batch.kinds.last() {
         Some(Commit | Rollback) => true,
@@ -274,7 +274,7 @@ fn ends_transaction(options: &Options, run: &Run, index: usize) -> bool {
 fn sqlite_depth(run: &Run, index: usize) -> usize {
     let mut depth: usize = 0;
     for batch in &run.batches[..=index] {
-        for text in String::from_utf8_lossy(batch.body.as_bytes()).split('\n') {
+        for text in String::from_utf8_lossy(&batch.body).split('\n') {
             match text.trim_end() {
                 "SAVEPOINT s;" => depth += 1,
                 "RELEASE s;" => depth = depth.saturating_sub(1),
