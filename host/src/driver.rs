@@ -90,7 +90,10 @@ pub(crate) struct Driver {
 struct Run {
     driver: Driver,
     progress: Progress,
+    /// Batches that the component has handed out and that are not under way.
     queue: VecDeque<Batch>,
+    /// Batches and bytes that were handed out and are never sent.
+    given_back: (u64, u64),
     flights: JoinSet<Landed>,
     /// Statements of the batches that were applied, be it inside a transaction that is still open.
     landed: u64,
@@ -125,6 +128,7 @@ impl Driver {
             driver: self,
             progress: Progress { ready: true, ..Progress::default() },
             queue: VecDeque::new(),
+            given_back: (0, 0),
             flights: JoinSet::new(),
             landed: 0,
             sources: Arc::default(),
@@ -155,9 +159,12 @@ impl Driver {
 impl Run {
     /// The loop. Ends with the account of the component, or where the component cannot go on.
     async fn work(&mut self) -> Result<()> {
-        while self.progress.account.is_none() {
+        loop {
             self.launch().await?;
             self.answer_flush();
+            if self.progress.account.is_some() {
+                return Ok(());
+            }
             let due = self.progress.deadline_ms.filter(|due| self.ticked_ms != Some(*due));
             tokio::select! {
                 biased;
@@ -176,7 +183,6 @@ impl Run {
                 }
             }
         }
-        Ok(())
     }
 
     fn wants_input(&self) -> bool {
@@ -256,7 +262,13 @@ impl Run {
         let own_time = entered.elapsed().saturating_sub(session.take_hook_time());
         instruments.enter(own_time, session.memory_bytes());
         self.queue.extend(session.take_batches());
-        let account = session.account()?;
+        let mut account = session.account()?;
+        // To the component, what it has handed out is sent.
+        let waiting = self.queue.iter().map(|batch| batch.sent_bytes() as u64);
+        let (batches, bytes) = self.given_back;
+        let handed_out = batches + self.queue.len() as u64;
+        account.batches = account.batches.saturating_sub(handed_out);
+        account.bytes = account.bytes.saturating_sub(bytes + waiting.sum::<u64>());
         let noticed = session.noticed();
         let news = session.news_of_hooks();
 

@@ -13,7 +13,7 @@ use tracing::{Span, info, warn};
 use crate::{
     Error, ErrorKind, Report, Result,
     batch::Batch,
-    progress::{Cause, Interruption, Outcome},
+    progress::{Cause, Interruption, Outcome, SessionFailure},
     report::Failure,
     slot::{CLOSE_TIMEOUT, Slot},
 };
@@ -130,7 +130,9 @@ impl Run {
             let message = format!("the deadline of the run, {:?}, was reached", deadline.after);
             return Some(Error::new(ErrorKind::Timeout, message));
         }
-        if let Some(failure) = self.progress.failure.take() {
+        // What was not sent because of the stop is no failure.
+        let is_own = |failure: &SessionFailure| failure.kind.is_some() || self.stopped == Stop::No;
+        if let Some(failure) = self.progress.failure.take().filter(is_own) {
             return Some(Error::of_refusal(failure, &self.sources));
         }
         if self.stopped > Stop::No {

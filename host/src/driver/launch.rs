@@ -90,6 +90,8 @@ impl Run {
         let statements = u32::try_from(batch.statements()).unwrap_or(u32::MAX);
         let interruption = Some(Interruption { cause, statements, statement });
         let outcome = Outcome { interruption, ..Outcome::default() };
+        let (batches, bytes) = self.given_back;
+        self.given_back = (batches + 1, bytes + batch.sent_bytes() as u64);
         self.call(|session, now_ms| session.complete(batch.id, outcome, now_ms))
     }
 
