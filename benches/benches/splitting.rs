@@ -16,7 +16,7 @@ use sql_batcher_benches::{
 };
 use sql_batcher_core as core;
 
-const SCRIPT_BYTES: usize = 16 << 20;
+const SCRIPT_BYTES: usize = 64 << 20;
 
 type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
 

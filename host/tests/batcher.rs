@@ -640,3 +640,33 @@ async fn the_last_id_is_refused_with_several_batches_in_flight() {
     );
     assert_eq!((report_of(&error).not_reached, database.requests()), (2, 0));
 }
+
+/// A refusal of a statement of a request, as the database counts them.
+fn refused_at(statement: u32) -> Problem {
+    let mut problem = refused();
+    problem.statement = Some(statement);
+    problem
+}
+
+#[tokio::test]
+async fn merged_inserts_that_are_refused_in_turn_are_each_sent_apart_once() {
+    let database = Scripted::new();
+    database.answer(Answer::Fails(refused_at(0)));
+    database.answer(Answer::Fails(refused_at(2)));
+    let mut batcher = Batcher::builder(database.clone()).merge_inserts(true).build().await.unwrap();
+    let script = "INSERT INTO a VALUES (1); INSERT INTO a VALUES (2);\n\
+                  INSERT INTO b VALUES (1); INSERT INTO b VALUES (2);\n";
+    batcher.push_str(script).await.unwrap();
+    let report = batcher.finish().await.unwrap();
+    assert_eq!((report.applied, database.requests()), (4, 3));
+    let sent: Vec<usize> = database
+        .log()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Executed { ends, .. } => Some(ends.len()),
+            _ => None,
+        })
+        .collect();
+    // What was sent apart stays so.
+    assert_eq!(sent, [2, 3, 4]);
+}

@@ -77,7 +77,7 @@ pub(crate) struct Merger {
     tail: Vec<u8>,
     rows: u32,
     families: Families,
-    /// Those of the statement that is looked at, where they add to them.
+    /// Those of the statement that is looked at, where these are not the same.
     own: Families,
     adds_to_families: bool,
 }
@@ -177,7 +177,9 @@ impl Merger {
         self.tail.extend_from_slice(&text[tail..]);
         self.open = true;
         self.rows = found.rows;
-        std::mem::swap(&mut self.families, &mut self.own);
+        if self.adds_to_families {
+            std::mem::swap(&mut self.families, &mut self.own);
+        }
     }
 
     /// Takes note of a statement that is no INSERT; true where nothing can be joined any more.
@@ -274,6 +276,32 @@ mod tests {
             ([two, two, one], [Some(false), Some(false), Some(true)]),
         ] {
             assert_eq!(joins(Dialect::Sqlite, 3, &texts), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_statement_that_might_be_joined_and_begins_a_batch_is_what_the_next_is_joined_to() {
+        for (dialect, others, last) in [
+            (Dialect::Sqlite, ["(1)", "(2)"], true),
+            (Dialect::MySql, ["(1)", "(2)"], true),
+            (Dialect::MySql, ["(1)", "(NULL)"], false),
+        ] {
+            let all = Merging { max_rows: 9, locates_rows: false, joins_ignore: true };
+            let mut merger = Merger::new(dialect, all);
+            let mut joins = Vec::new();
+            let rows = ["(NULL, 'a'), (NULL, 'b')", "(5)", "(6)", others[0], others[1]];
+            for (index, rows) in rows.iter().enumerate() {
+                // What follows keeps many bytes at hand.
+                let text = format!("INSERT INTO t VALUES {rows}{}", " ".repeat(2 * LANES));
+                let end = text.trim_end().len();
+                let text = Text::new(text.as_bytes(), 0, end);
+                let found = merger.look(text, None).expect("it is one of constants");
+                joins.push(found.joins);
+                // The fourth begins a batch.
+                let joins = found.joins && index != 3;
+                merger.take(text.get(), Some(Found { joins, ..found }));
+            }
+            assert_eq!(joins, [false, false, true, true, last], "{dialect:?}");
         }
     }
 
