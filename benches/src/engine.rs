@@ -44,11 +44,12 @@ pub struct Sealed {
 pub struct Native {
     session: core::Session,
     sealed: Collects,
+    mode: Mode,
 }
 
 /// The core in the sandbox.
 #[derive(Debug)]
-pub struct Sandboxed(Splitter);
+pub struct Sandboxed(Splitter, Mode);
 
 /// Takes all batches and says that they are applied.
 #[derive(Debug, Default)]
@@ -71,13 +72,13 @@ impl Native {
         options.merging =
             (mode != Mode::Plain).then(|| core::Merging { locates_rows, ..Default::default() });
         let session = core::Session::open(options).map_err(|failure| failure.message)?;
-        Ok(Self { session, sealed: Collects::default() })
+        Ok(Self { session, sealed: Collects::default(), mode })
     }
 
     fn take(&mut self, progress: core::Progress) -> Result<Vec<Sealed>, Failed> {
         match progress.failure {
             Some(failure) => Err(failure.message.into()),
-            None => Ok(std::mem::take(&mut self.sealed.0)),
+            None => Ok(as_sent(std::mem::take(&mut self.sealed.0), self.mode)),
         }
     }
 }
@@ -89,7 +90,7 @@ impl Sandboxed {
     /// Where no sandbox is to be had.
     pub fn new(dialect: Dialect, mode: Mode) -> Result<Self, Failed> {
         let options = Options::default().dialect(dialect).merge_inserts(mode != Mode::Plain);
-        Ok(Self(Splitter::new(options.fast_path(mode == Mode::Fast))?))
+        Ok(Self(Splitter::new(options.fast_path(mode == Mode::Fast))?, mode))
     }
 }
 
@@ -107,13 +108,21 @@ impl Engine for Native {
 
 impl Engine for Sandboxed {
     fn push(&mut self, piece: &[u8]) -> Result<Vec<Sealed>, Failed> {
-        Ok(self.0.push(piece)?.into_iter().map(Sealed::from).collect())
+        Ok(as_sent(self.0.push(piece)?.into_iter().map(Sealed::from).collect(), self.1))
     }
 
     fn finish(&mut self) -> Result<Vec<Sealed>, Failed> {
         self.0.end()?;
-        Ok(self.0.take_batches().into_iter().map(Sealed::from).collect())
+        Ok(as_sent(self.0.take_batches().into_iter().map(Sealed::from).collect(), self.1))
     }
+}
+
+/// Batches as an adapter is given them: where rows are is said for the fast path only.
+fn as_sent(mut batches: Vec<Sealed>, mode: Mode) -> Vec<Sealed> {
+    if mode != Mode::Fast {
+        batches.iter_mut().for_each(|batch| batch.inserts.clear());
+    }
+    batches
 }
 
 /// The same text for both kinds of batches, which have the same lists.

@@ -195,8 +195,8 @@ impl Options {
     }
 
     /// The most rows of an INSERT that others are merged into: at least 1, default what is fastest:
-    /// 500 on PostgreSQL, which takes longer for each row of longer ones (unless they take the fast
-    /// path), elsewhere no limit but those of the batch. Where the database takes less, its own
+    /// 500 on PostgreSQL, which takes longer for each row of longer ones, 1000 on SQLite, which
+    /// takes more memory (unless they take the fast path), elsewhere no limit but those of the batch. Where the database takes less, its own
     /// limit holds.
     pub fn max_insert_rows(mut self, count: u32) -> Self {
         self.max_insert_rows = Some(count);

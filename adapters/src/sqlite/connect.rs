@@ -21,6 +21,10 @@ pub(super) struct Place {
     pub(super) in_memory: bool,
 }
 
+/// How many rows an INSERT has best: longer ones are not faster, and SQLite keeps all of a statement
+/// in a parsed form that takes many times its text.
+const BEST_ROWS: u32 = 1000;
+
 /// Reads a URL.
 pub(super) fn place(url: &str) -> Result<Place, AdapterError> {
     match scheme(url)? {
@@ -85,7 +89,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_request_characters: None,
         max_statements_per_request: None,
         max_rows_per_insert: None,
-        best_rows_per_insert: None,
+        best_rows_per_insert: Some(BEST_ROWS),
         merging_obstacle: None,
         merges_ignoring: true,
         fast_path: Database::has_fast_path(),

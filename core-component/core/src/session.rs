@@ -87,6 +87,7 @@ impl Session {
 
     /// Takes a piece of a script, cut anywhere.
     pub fn push(&mut self, host: &mut impl Host, chunk: Vec<u8>, now_ms: u64) -> Progress {
+        self.now_ms = self.now_ms.max(now_ms);
         match self.input.seam(&chunk) {
             Some(seam) => self.take_in_two(host, chunk, seam),
             None => self.take(chunk),

@@ -17,7 +17,7 @@ pub(super) struct MergeArgs {
     #[arg(value_name = "true|false", value_parser = BoolishValueParser::new())]
     merge_inserts: Option<bool>,
 
-    /// Most rows of a merged INSERT [default: 500 on PostgreSQL, elsewhere no limit but those of
+    /// Most rows of a merged INSERT [default: 500 on PostgreSQL, 1000 on SQLite, elsewhere no limit but those of
     /// the batch]
     #[arg(long, value_name = "COUNT", env = "SQL_BATCHER_MAX_INSERT_ROWS")]
     max_insert_rows: Option<u32>,
