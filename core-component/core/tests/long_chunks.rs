@@ -1,36 +1,17 @@
 //! A script comes in long chunks: what is left of one is not copied together with the next where the
 //! statement ends soon. Wherever it is cut, the batches are the same.
 
-use sql_batcher_core::{
-    Batch, BatchInfo, Dialect, Event, Execution, Host, Options, Outcome, Session, Verdict,
-};
+mod recorder;
 
-/// Keeps what is executed.
-#[derive(Default)]
-struct Keeps(Vec<Batch>);
+use sql_batcher_core::{Batch, Dialect, Options, Session};
 
-impl Host for Keeps {
-    fn execute(&mut self, batch: Batch) -> Execution {
-        self.0.push(batch);
-        Execution::Finished(Outcome::applied(None))
-    }
-
-    fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
-        Ok(Verdict::Proceed)
-    }
-
-    fn post_batch(&mut self, _: u32, _: BatchInfo, _: &Outcome) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn emit(&mut self, _: Event) {}
-}
+use crate::recorder::Recorder;
 
 fn batches(dialect: Dialect, chunks: &[&[u8]]) -> Vec<Batch> {
     let mut options = Options::new(dialect);
     options.limits.max_batch_bytes = 50_000;
     let mut session = Session::open(options).expect("the options are valid");
-    let mut kept = Keeps::default();
+    let mut kept = Recorder::default();
     for chunk in chunks {
         session.push(&mut kept, chunk.to_vec(), 0);
     }

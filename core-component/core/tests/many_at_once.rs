@@ -2,10 +2,11 @@
 //! and for each dialect: they must come out as where each statement is looked at by itself, which
 //! a limit on characters asks for.
 
-use sql_batcher_core::{
-    Batch, BatchInfo, Dialect, Event, Execution, Host, Limits, Merging, Options, Outcome, Progress,
-    Session, Transactions, Verdict,
-};
+mod recorder;
+
+use sql_batcher_core::{Batch, Dialect, Limits, Merging, Options, Progress, Session, Transactions};
+
+use crate::recorder::Recorder;
 
 const DIALECTS: [Dialect; 6] = [
     Dialect::Generic,
@@ -136,27 +137,6 @@ fn options(numbers: &mut Numbers) -> Options {
         options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
     }
     options
-}
-
-/// A database that applies whatever it is given.
-#[derive(Default)]
-struct Recorder(Vec<Batch>);
-
-impl Host for Recorder {
-    fn execute(&mut self, batch: Batch) -> Execution {
-        self.0.push(batch);
-        Execution::Finished(Outcome::applied(None))
-    }
-
-    fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
-        Ok(Verdict::Proceed)
-    }
-
-    fn post_batch(&mut self, _: u32, _: BatchInfo, _: &Outcome) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn emit(&mut self, _: Event) {}
 }
 
 fn run(options: Options, script: &str, piece_bytes: usize) -> (Vec<Batch>, Progress) {
