@@ -245,13 +245,19 @@ pub(crate) fn is_blank(byte: u8) -> bool {
 }
 
 /// A byte in each of eight.
-const fn eight(byte: u8) -> u64 {
+pub(crate) const fn eight(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
+}
+
+/// Flags a byte that is 0 in its highest bit; those above the first that is may be wrong.
+#[inline]
+pub(crate) fn zeros(bytes: u64) -> u64 {
+    bytes.wrapping_sub(eight(1)) & !bytes & eight(0x80)
 }
 
 /// How many digits a text begins with, eight at a time.
 #[inline]
-fn digits(text: &[u8]) -> usize {
+pub(crate) fn digits(text: &[u8]) -> usize {
     let mut count = 0;
     while let Some(word) = text.get(count..).and_then(|rest| rest.first_chunk()) {
         // A digit becomes its value, and what is greater than 9 has its highest bit set then; a
@@ -273,9 +279,7 @@ fn quote(text: &[u8]) -> Option<usize> {
     const NEAR: usize = 8;
     let (words, _) = text.as_chunks();
     for (index, word) in words.iter().take(NEAR).enumerate() {
-        let differs = u64::from_le_bytes(*word) ^ eight(b'\'');
-        // The lowest that is set is that of the first quote.
-        let found = differs.wrapping_sub(eight(1)) & !differs & eight(0x80);
+        let found = zeros(u64::from_le_bytes(*word) ^ eight(b'\''));
         if found != 0 {
             return Some(8 * index + found.trailing_zeros() as usize / 8);
         }

@@ -15,7 +15,7 @@
 //! | `boolean` | no: `INSERT` refuses | no | `t`, `f` |
 //! | others | no: `INSERT` refuses most | no | no |
 
-use crate::literals::{Literal, Number, Rows, Syntax, Text};
+use crate::literals::{Literal, Number, Rows, Syntax, Text, eight, zeros};
 
 /// The longest number, and the longest exponent of one, that are not left to the server: `numeric`
 /// holds what is longer in some ways and not in others.
@@ -164,15 +164,13 @@ fn escaped(text: Text<'_>, out: &mut Vec<u8>) {
 /// backslashes.
 #[inline]
 fn may_be_special(text: &[u8]) -> bool {
-    const EACH: u64 = u64::MAX / 0xff;
     let (words, rest) = text.as_chunks();
     let found = words.iter().fold(0, |found, word| {
         let word = u64::from_ne_bytes(*word);
-        let control = word.wrapping_sub(EACH * 0x20) & !word;
-        let differs = word ^ (EACH * u64::from(b'\\'));
-        found | control | (differs.wrapping_sub(EACH) & !differs)
+        let control = word.wrapping_sub(eight(0x20)) & !word & eight(0x80);
+        found | control | zeros(word ^ eight(b'\\'))
     });
-    found & (EACH * 0x80) != 0 || rest.iter().any(|byte| is_special(*byte))
+    found != 0 || rest.iter().any(|byte| is_special(*byte))
 }
 
 /// Whether `COPY` reads more in it than itself.

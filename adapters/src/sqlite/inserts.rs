@@ -9,7 +9,7 @@ use std::ffi::CStr;
 
 use crate::{
     insert::{Insert, holds},
-    literals::{Literal, Number, Rows, Syntax, value_of},
+    literals::{Literal, Number, Rows, Syntax, digits, value_of},
 };
 
 /// What is not worth being prepared twice, in bytes of rows.
@@ -184,10 +184,9 @@ fn real(number: &Number<'_>) -> Option<f64> {
 /// The digits before the point, those behind it, and the exponent.
 #[inline]
 fn parts(number: &[u8]) -> [&[u8]; 3] {
-    let is_digit = |byte: &u8| byte.is_ascii_digit();
-    let (whole, rest) = number.split_at(number.iter().take_while(|byte| is_digit(byte)).count());
+    let (whole, rest) = number.split_at(digits(number));
     let rest = rest.strip_prefix(b".").unwrap_or(rest);
-    let (fraction, rest) = rest.split_at(rest.iter().take_while(|byte| is_digit(byte)).count());
+    let (fraction, rest) = rest.split_at(digits(rest));
     [whole, fraction, rest.get(1..).unwrap_or_default()]
 }
 
