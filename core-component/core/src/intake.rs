@@ -69,15 +69,19 @@ impl Input {
 
     /// `nul`: whether NUL bytes matter.
     pub(crate) fn push(&mut self, chunk: Vec<u8>, nul: bool) {
-        let length = self.buffer.len();
-        let holds_nul = nul && memchr(0, &chunk).is_some();
-        if length == 0 {
-            self.buffer = chunk;
-            self.holds_nul = holds_nul;
-        } else {
-            self.buffer.extend_from_slice(&chunk);
-            self.holds_nul |= holds_nul;
+        if !self.buffer.is_empty() {
+            return self.extend(&chunk, nul);
         }
+        self.holds_nul = nul && memchr(0, &chunk).is_some();
+        self.buffer = chunk;
+        self.tracker.grow(&self.buffer, 0);
+    }
+
+    /// As [`push`](Self::push), of text that is copied in any case.
+    pub(crate) fn extend(&mut self, text: &[u8], nul: bool) {
+        let length = self.buffer.len();
+        self.holds_nul = (self.holds_nul && length > 0) || (nul && memchr(0, text).is_some());
+        self.buffer.extend_from_slice(text);
         self.tracker.grow(&self.buffer, length);
     }
 

@@ -98,19 +98,22 @@ impl Session {
     /// Takes a chunk whose first bytes end the statement that has begun, if they do: the rest is
     /// then not copied behind what is left of the chunk before.
     fn take_in_two(&mut self, host: &mut impl Host, chunk: Vec<u8>, seam: usize) {
-        self.take(chunk[..seam].to_vec());
+        if self.stopped || self.finishing {
+            return self.take(chunk);
+        }
+        let nul = self.refuses_nul();
+        self.input.extend(&chunk[..seam], nul);
         self.pump(host);
         self.compact();
-        if self.input.buffer.is_empty() && self.splitter.is_between() && !self.has_ended() {
-            self.input.go_on_in(chunk, seam, self.refuses_nul());
+        if self.stopped {
+            return;
+        }
+        if self.input.buffer.is_empty() && self.splitter.is_between() {
+            self.input.go_on_in(chunk, seam, nul);
             self.splitter.go_on_at(seam);
         } else {
-            self.take(chunk[seam..].to_vec());
+            self.input.extend(&chunk[seam..], nul);
         }
-    }
-
-    fn has_ended(&self) -> bool {
-        self.stopped || self.finishing
     }
 
     /// Whether the database's protocol cannot carry NUL bytes.

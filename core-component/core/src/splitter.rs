@@ -170,6 +170,7 @@ impl Splitter {
     /// Goes on at `at` of another window.
     pub(crate) fn go_on_at(&mut self, at: usize) {
         self.at = at;
+        // It has looked at the other window only.
         self.lexer.shift(0);
     }
 
