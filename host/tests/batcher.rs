@@ -183,6 +183,7 @@ async fn nothing_is_sent_after_a_failure_and_each_later_call_says_so() {
     assert_eq!(again.to_string(), error.to_string());
     assert_eq!(database.requests(), 2);
     let report = report_of(&error);
+    assert_eq!(report.batches, 2, "what was at hand is not counted as sent");
     assert_eq!(report.applied as usize, database.applied().len());
     assert!(report.not_reached > 0);
 }
@@ -392,7 +393,7 @@ async fn a_cancelled_run_lets_the_batch_under_way_end() {
     let error = batcher.finish().await.unwrap_err();
     assert_eq!((error.kind(), error.fault()), (ErrorKind::Cancelled, Fault::Caller));
     let report = report_of(&error);
-    assert_eq!(database.requests(), 1);
+    assert_eq!((database.requests(), report.batches), (1, 1));
     assert_eq!(report.applied as usize, database.applied().len());
     assert!(report.applied > 0 && report.not_reached > 0, "{report:?}");
 }
