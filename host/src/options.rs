@@ -59,9 +59,9 @@ pub enum Oversized {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SandboxLimits {
     /// Bytes of linear memory, 1 MiB to 4 GiB. Default, none: what the other options can need:
-    /// 16 MiB, and 3 times the largest statement, and 4 times the largest batch, and 128 bytes for
-    /// each statement that a batch may have; with hooks 4 more times the largest batch, and 256
-    /// more bytes for each statement.
+    /// 16 MiB, and 3 times the largest statement, and 4 times the largest batch for each that may be
+    /// in flight and, without hooks, one more, and 128 bytes for each statement that a batch may
+    /// have; with hooks 4 more times the largest batch, and 256 more bytes for each statement.
     pub memory_bytes: Option<u64>,
     /// Wall time of one call into the sandbox, which takes one piece of input (256 KiB): 10 ms to
     /// 1 hour, kept to the next 5 ms. Default 10 s.

@@ -63,7 +63,7 @@ impl FirstWord {
 const FIRST_BLOCKS: usize = 4;
 
 /// Lines are counted here as long as none can be beyond what 32 bits tell.
-const MOST_LINES: u32 = u32::MAX - (MOST_BLOCKS * LANES) as u32;
+const MOST_LINES: u32 = u32::MAX - ((MOST_BLOCKS + 1) * LANES) as u32;
 
 /// Reads one window.
 #[derive(Debug)]
