@@ -47,8 +47,9 @@ pub struct Capabilities {
     /// Why an INSERT of several rows may do something else in this session than INSERTs of one row
     /// each; none where it does the same.
     pub merging_obstacle: Option<String>,
-    /// Whether that holds for `INSERT IGNORE`, too.
-    pub merges_ignoring: bool,
+    /// Whether it does the same for `INSERT IGNORE`, `ON DUPLICATE KEY UPDATE` and `ON CONFLICT …
+    /// DO UPDATE`, too.
+    pub merges_conflicts: bool,
     /// Whether there is a faster way for INSERTs of plain literals ([`Request::inserts`]).
     pub fast_path: bool,
     /// Whether a batch of several statements can be applied whole or not at all.

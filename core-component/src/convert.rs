@@ -82,7 +82,7 @@ impl From<wit::Options> for core::Options {
             merging: options.merging.map(|merging| core::Merging {
                 max_rows: merging.max_rows,
                 locates_rows: merging.locates_rows,
-                joins_ignore: merging.joins_ignore,
+                joins_conflicts: merging.joins_conflicts,
             }),
             hooks: options
                 .hooks

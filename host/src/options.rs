@@ -112,8 +112,8 @@ pub struct Options {
 pub(crate) struct Merging {
     pub(crate) max_rows: u32,
     pub(crate) locates_rows: bool,
-    /// Whether `INSERT IGNORE` of MySQL is joined, too.
-    pub(crate) joins_ignore: bool,
+    /// Whether `INSERT IGNORE`, `ON DUPLICATE KEY UPDATE` and `ON CONFLICT … DO UPDATE` are, too.
+    pub(crate) joins_conflicts: bool,
 }
 
 /// Limits on time; none: no limit.

@@ -173,8 +173,9 @@ impl Noticed {
             (count > 0).then(|| format!("client commands passed over (\\restrict): {count}"));
         let merging_ended = self.merging_ended.as_ref().map(|position| {
             format!(
-                "no INSERTs were merged from {position} on: without a strict sql_mode, or in a \
-                 table without transactions, several rows are not treated as one is"
+                "no INSERTs were merged from {position} on: without a strict sql_mode, in tables \
+                 without transactions, and in a database that was not looked at, several rows may \
+                 not be treated as one is"
             )
         });
         passed_over.into_iter().chain(merging_ended)

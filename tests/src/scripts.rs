@@ -123,7 +123,7 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
             merging: merging.map(|(max_rows, locates_rows)| Merging {
                 max_rows,
                 locates_rows,
-                joins_ignore: true,
+                joins_conflicts: true,
             }),
             ..Options::new(dialect)
         }

@@ -100,7 +100,7 @@ pub(super) async fn capabilities(
         max_rows_per_insert: None,
         best_rows_per_insert: None,
         merging_obstacle: obstacle(connection).await?,
-        merges_ignoring: !constrains_values(connection).await?,
+        merges_conflicts: !tells_rows_apart(connection).await?,
         fast_path: false,
         transactions: true,
         transactions_span_requests: true,
@@ -138,19 +138,23 @@ async fn obstacle(connection: &mut MySqlConnection) -> Result<Option<String>, sq
     Ok(Some(why))
 }
 
-/// Whether values have constraints: those of tables (MySQL before 8.0.16 has none), and those of
-/// views. `INSERT IGNORE` of a single row is refused by them, as MariaDB has it, and of several rows
-/// leaves out the one (seen on MariaDB 10.11).
-async fn constrains_values(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+/// Whether INSERTs that say what to do with a row that conflicts may do something else with several
+/// rows (seen on MariaDB 10.11). A constraint of values, that of a table (MySQL before 8.0.16 has
+/// none) or of a view, refuses an `INSERT IGNORE` of a single row, and leaves out one of several.
+/// `AUTO_INCREMENT` gives the number that a conflicting row drew to the next row of the statement,
+/// but not to the next statement.
+async fn tells_rows_apart(connection: &mut MySqlConnection) -> Result<bool, sqlx::Error> {
+    let numbers = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.columns \
+         WHERE table_schema = DATABASE() AND extra LIKE '%auto_increment%'";
     let views = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.views \
          WHERE table_schema = DATABASE() AND check_option <> 'NONE'";
     let checks = "SELECT CAST(COUNT(*) AS CHAR) FROM information_schema.check_constraints \
          WHERE constraint_schema = DATABASE()";
-    for sql in [views, checks] {
+    for sql in [numbers, views, checks] {
         match connection.fetch_one(sqlx::raw_sql(sql)).await {
             Ok(row) if row.try_get::<String, _>(0)? != "0" => return Ok(true),
             Ok(_) => {}
-            // The server has no such table, and so no such constraints.
+            // The server has no such view of its schemas, and so no such constraints.
             Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some("42S02") => {}
             Err(error) => return Err(error),
         }

@@ -90,7 +90,7 @@ pub(super) async fn capabilities(
         max_rows_per_insert: None,
         best_rows_per_insert: Some(BEST_ROWS),
         merging_obstacle: None,
-        merges_ignoring: true,
+        merges_conflicts: true,
         fast_path: is_known_server(version, &full),
         transactions: true,
         transactions_span_requests: true,

@@ -131,7 +131,7 @@ impl Scripted {
                 max_rows_per_insert: None,
                 best_rows_per_insert: None,
                 merging_obstacle: None,
-                merges_ignoring: true,
+                merges_conflicts: true,
                 fast_path: false,
                 transactions: true,
                 transactions_span_requests: true,

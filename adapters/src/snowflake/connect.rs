@@ -165,7 +165,7 @@ pub(super) async fn capabilities(
         max_rows_per_insert: Some(MAX_ROWS),
         best_rows_per_insert: None,
         merging_obstacle: None,
-        merges_ignoring: true,
+        merges_conflicts: true,
         fast_path: false,
         transactions: true,
         transactions_span_requests: false,

@@ -91,7 +91,7 @@ fn ask(database: &mut Database<'_>) -> Result<Capabilities, sqlx::Error> {
         max_rows_per_insert: None,
         best_rows_per_insert: Some(BEST_ROWS),
         merging_obstacle: None,
-        merges_ignoring: true,
+        merges_conflicts: true,
         fast_path: Database::has_fast_path(),
         transactions: true,
         transactions_span_requests: true,

@@ -231,7 +231,7 @@ pub(super) fn capabilities(server: String, max_query_length: u64) -> Capabilitie
         max_rows_per_insert: None,
         best_rows_per_insert: None,
         merging_obstacle: None,
-        merges_ignoring: false,
+        merges_conflicts: false,
         fast_path: false,
         transactions: false,
         transactions_span_requests: false,

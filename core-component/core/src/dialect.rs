@@ -134,8 +134,10 @@ pub(crate) struct Rules {
 pub(crate) struct InsertRules {
     /// What they begin with.
     pub(crate) verbs: &'static [&'static str],
-    /// What one begins with that treats a single row otherwise where values have constraints.
+    /// What one begins with that may treat a single row otherwise than one of several.
     pub(crate) ignoring_verb: Option<&'static str>,
+    /// Whether the table may be one of another schema or database.
+    pub(crate) qualified: bool,
     /// What encloses names.
     pub(crate) names: &'static [(u8, u8)],
     /// What the constants of a column must have in common.
@@ -166,6 +168,7 @@ pub(crate) struct InsertRules {
 const PLAIN_INSERTS: InsertRules = InsertRules {
     verbs: &["INSERT INTO"],
     ignoring_verb: None,
+    qualified: true,
     names: &[(b'"', b'"')],
     families: FamilyRule::Kind,
     string_letters: b"X",
@@ -296,6 +299,8 @@ static MYSQL: Rules = Rules {
     inserts: InsertRules {
         verbs: &["INSERT INTO", "REPLACE INTO"],
         ignoring_verb: Some("INSERT IGNORE INTO"),
+        // What tables are like was asked of one database.
+        qualified: false,
         names: &[(b'`', b'`')],
         families: FamilyRule::Numbering,
         string_letters: b"XBN",

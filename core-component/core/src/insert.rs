@@ -44,17 +44,17 @@ pub(crate) struct InsertRows {
     pub(crate) count: u32,
 }
 
-/// The rows of an INSERT whose text is new; their families are put in. `ignores`: whether the verb
-/// may be the one that ignores what is refused.
+/// The rows of an INSERT whose text is new; their families are put in. `conflicts`: whether it may
+/// say what to do with a row that conflicts.
 pub(crate) fn rows_of(
-    (rules, ignores): (&'static Rules, bool),
+    (rules, conflicts): (&'static Rules, bool),
     backslash: Option<bool>,
     text: Text<'_>,
     families: &mut Families,
 ) -> Option<InsertRows> {
-    let prefix = head(rules, ignores, text.get())?;
+    let prefix = head(rules, conflicts, text.get())?;
     let rows = rows_behind(rules, backslash, text, prefix, families)?;
-    is_harmless(&rules.inserts, &text.get()[rows.end..]).then_some(rows)
+    is_harmless(&rules.inserts, conflicts, &text.get()[rows.end..]).then_some(rows)
 }
 
 /// The rows that stand behind a prefix and are like those of other INSERTs; what is behind them is
@@ -107,11 +107,11 @@ pub(crate) fn rows_behind(
 }
 
 /// Where the first row begins: behind `INSERT INTO t (a, b) VALUES `.
-fn head(rules: &'static Rules, ignores: bool, text: &[u8]) -> Option<usize> {
+fn head(rules: &'static Rules, conflicts: bool, text: &[u8]) -> Option<usize> {
     let mut head = Head { rules: &rules.inserts, text, at: 0 };
-    head.verb(ignores)?;
+    head.verb(conflicts)?;
     head.name()?;
-    while head.eat(b'.') {
+    while rules.inserts.qualified && head.eat(b'.') {
         head.name()?;
     }
     head.space();
@@ -141,9 +141,9 @@ struct Head<'a> {
 
 impl Head<'_> {
     /// `INSERT INTO`, or what else the dialect has that adds rows one by one.
-    fn verb(&mut self, ignores: bool) -> Option<()> {
+    fn verb(&mut self, conflicts: bool) -> Option<()> {
         let start = self.at;
-        let ignoring = self.rules.ignoring_verb.filter(|_| ignores);
+        let ignoring = self.rules.ignoring_verb.filter(|_| conflicts);
         for words in self.rules.verbs.iter().copied().chain(ignoring) {
             self.at = start;
             if words.split(' ').all(|word| {
@@ -269,5 +269,6 @@ mod tests {
         ] {
             assert!(!is_found(Dialect::PostgreSql, text), "{text}");
         }
+        assert!(!is_found(Dialect::MySql, "INSERT INTO another.t VALUES (1)"));
     }
 }

@@ -150,7 +150,7 @@ impl Merger {
                 && self.families.fits(self.rules.inserts.families, &self.own);
             return found(statement, rows, joins);
         }
-        let how = (self.rules, self.options.joins_ignore);
+        let how = (self.rules, self.options.joins_conflicts);
         let rows = rows_of(how, backslash, text, &mut self.own)?;
         found(statement, rows, false)
     }
@@ -187,7 +187,7 @@ impl Merger {
         self.open = false;
         let goes_off = !self.is_off && unsettles(dialect, kind, text);
         self.is_off |= goes_off;
-        self.options.joins_ignore &= !constrains_values(dialect, kind, text);
+        self.options.joins_conflicts &= !tells_rows_apart(dialect, kind, text);
         goes_off
     }
 }
@@ -203,7 +203,8 @@ fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
 }
 
 /// Whether a statement lets MySQL change values rather than refuse them where there are several
-/// rows: without a strict mode, or with tables that know no transactions.
+/// rows: without a strict mode, with tables that know no transactions, or in another database, of
+/// which nobody has asked whether it has such.
 fn unsettles(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
     if dialect != Dialect::MySql || !matches!(kind, Kind::Set | Kind::Create | Kind::Alter) {
         return false;
@@ -213,18 +214,23 @@ fn unsettles(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
     if kind == Kind::Set {
         let strict =
             says("strict_trans_tables") || says("strict_all_tables") || says("traditional");
-        return says("storage_engine") || (says("sql_mode") && !strict);
+        let mut words = text.split(|byte| !byte.is_ascii_alphanumeric());
+        return words.any(|word| word == b"use")
+            || says("storage_engine")
+            || (says("sql_mode") && !strict);
     }
     says("engine") && !says("innodb")
 }
 
-/// Whether a statement may give MySQL a constraint of values; a column of JSON has one in MariaDB.
-fn constrains_values(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
-    let text = || text.to_ascii_lowercase();
-    let says = |word: &str| memmem::find(&text(), word.as_bytes()).is_some();
-    dialect == Dialect::MySql
-        && matches!(kind, Kind::Create | Kind::Alter)
-        && (says("check") || says("json"))
+/// Whether a statement may give MySQL a constraint of values, as a column of JSON has one in MariaDB,
+/// or a column that numbers its rows.
+fn tells_rows_apart(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
+    const WORDS: [&str; 5] = ["check", "json", "auto_increment", "serial", "like"];
+    if dialect != Dialect::MySql || !matches!(kind, Kind::Create | Kind::Alter) {
+        return false;
+    }
+    let text = text.to_ascii_lowercase();
+    WORDS.iter().any(|word| memmem::find(&text, word.as_bytes()).is_some())
 }
 
 #[cfg(test)]
@@ -233,14 +239,14 @@ mod tests {
 
     fn joins(dialect: Dialect, max_rows: u32, texts: &[&str]) -> Vec<Option<bool>> {
         let mut merger =
-            Merger::new(dialect, Merging { max_rows, locates_rows: false, joins_ignore: true });
+            Merger::new(dialect, Merging { max_rows, locates_rows: false, joins_conflicts: true });
         texts
             .iter()
             .map(|text| {
                 let kind = match text.as_bytes().first() {
                     Some(b'I') => Kind::Insert,
                     Some(b'R') => Kind::Replace,
-                    Some(b'S') => Kind::Set,
+                    Some(b'S' | b'U') => Kind::Set,
                     _ => Kind::Create,
                 };
                 if !matches!(kind, Kind::Insert | Kind::Replace) {
@@ -286,7 +292,7 @@ mod tests {
             (Dialect::MySql, ["(1)", "(2)"], true),
             (Dialect::MySql, ["(1)", "(NULL)"], false),
         ] {
-            let all = Merging { max_rows: 9, locates_rows: false, joins_ignore: true };
+            let all = Merging { max_rows: 9, locates_rows: false, joins_conflicts: true };
             let mut merger = Merger::new(dialect, all);
             let mut joins = Vec::new();
             let rows = ["(NULL, 'a'), (NULL, 'b')", "(5)", "(6)", others[0], others[1]];
@@ -314,11 +320,21 @@ mod tests {
     }
 
     #[test]
-    fn what_ignores_is_not_joined_once_values_have_constraints() {
-        let ignoring = "INSERT IGNORE INTO t VALUES (1)";
-        let texts = [ignoring, ignoring, "CREATE TABLE u (a INT CHECK (a > 1))", ignoring];
-        let expected = [Some(false), Some(true), None, None];
-        assert_eq!(joins(Dialect::MySql, 9, &texts), expected);
+    fn what_conflicts_is_not_joined_once_a_table_tells_rows_apart() {
+        let (ignores, updates) = (
+            "INSERT IGNORE INTO t VALUES (1)",
+            "INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = 2",
+        );
+        for (insert, table) in [
+            (ignores, "CREATE TABLE u (a INT CHECK (a > 1))"),
+            (updates, "CREATE TABLE u (id INT AUTO_INCREMENT PRIMARY KEY)"),
+        ] {
+            let expected = [Some(false), Some(true), None, None];
+            assert_eq!(joins(Dialect::MySql, 9, &[insert, insert, table, insert]), expected);
+        }
+        let plain = "INSERT INTO t VALUES (1)";
+        let texts = [plain, "CREATE TABLE u (id SERIAL)", plain, plain];
+        assert_eq!(joins(Dialect::MySql, 9, &texts)[3], Some(true));
     }
 
     #[test]
@@ -329,12 +345,14 @@ mod tests {
             "SET SQL_MODE='NO_AUTO_VALUE_ON_ZERO'",
             "SET sql_mode = @old",
             "SET default_storage_engine = MyISAM",
+            "USE another",
             "CREATE TABLE t (a INT) ENGINE=MyISAM",
         ] {
             assert_eq!(after(off), None, "{off}");
         }
         for on in [
             "SET NAMES utf8",
+            "SET @user = 1",
             "SET sql_mode = 'STRICT_TRANS_TABLES'",
             "CREATE TABLE t (a INT) ENGINE=InnoDB",
         ] {

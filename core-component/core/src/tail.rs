@@ -24,8 +24,9 @@ const REFUSED: [&str; 14] = [
 /// What words begin with that stand for the time or the session.
 const REFUSED_BEGINNINGS: [&str; 2] = ["CURRENT_", "UTC_"];
 
-/// Whether rows may be joined that have this behind them.
-pub(crate) fn is_harmless(rules: &InsertRules, tail: &[u8]) -> bool {
+/// Whether rows may be joined that have this behind them. `conflicts`: whether it may say what to do
+/// with a row that conflicts but to leave it out.
+pub(crate) fn is_harmless(rules: &InsertRules, conflicts: bool, tail: &[u8]) -> bool {
     if tail.iter().all(|byte| is_space(*byte)) {
         return true;
     }
@@ -41,7 +42,7 @@ pub(crate) fn is_harmless(rules: &InsertRules, tail: &[u8]) -> bool {
         })
     };
     rules.ignoring.is_some_and(begins) && ends(["DO", "NOTHING"])
-        || rules.updating.is_some_and(begins)
+        || rules.updating.filter(|_| conflicts).is_some_and(begins)
 }
 
 /// The words of a clause; none where it has anything that is not understood: a comment, a function,
@@ -111,7 +112,7 @@ mod tests {
     use crate::dialect::Dialect::{self, MySql, PostgreSql, Snowflake, Sqlite, Trino};
 
     fn harmless(dialect: Dialect, tail: &str) -> bool {
-        is_harmless(&dialect.rules().inserts, tail.as_bytes())
+        is_harmless(&dialect.rules().inserts, true, tail.as_bytes())
     }
 
     #[test]

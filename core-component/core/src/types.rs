@@ -70,14 +70,14 @@ pub struct Merging {
     pub max_rows: u32,
     /// Whether a batch says where the rows of its INSERTs are, joined or not.
     pub locates_rows: bool,
-    /// Whether `INSERT IGNORE` of MySQL is joined, too.
-    pub joins_ignore: bool,
+    /// Whether `INSERT IGNORE`, `ON DUPLICATE KEY UPDATE` and `ON CONFLICT … DO UPDATE` are, too.
+    pub joins_conflicts: bool,
 }
 
 impl Default for Merging {
     /// All that may be joined, as many rows as the batch takes.
     fn default() -> Self {
-        Self { max_rows: u32::MAX, locates_rows: false, joins_ignore: true }
+        Self { max_rows: u32::MAX, locates_rows: false, joins_conflicts: true }
     }
 }
 

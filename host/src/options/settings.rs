@@ -46,7 +46,7 @@ impl Options {
             merging: self.merge_inserts.then_some(Merging {
                 max_rows: self.max_insert_rows.unwrap_or(u32::MAX),
                 locates_rows: self.fast_path,
-                joins_ignore: true,
+                joins_conflicts: true,
             }),
             sandbox: self.sandbox,
             retries: self.retries,
@@ -76,7 +76,7 @@ impl Options {
             let best = database.best_rows_per_insert.filter(|_| !merging.locates_rows);
             let wanted = self.max_insert_rows.or(best).unwrap_or(u32::MAX);
             merging.max_rows = wanted.min(database.max_rows_per_insert.unwrap_or(u32::MAX));
-            merging.joins_ignore = database.merges_ignoring;
+            merging.joins_conflicts = database.merges_conflicts;
         }
         let writers = database.max_writers.unwrap_or(u32::MAX).max(1);
         settings.max_in_flight = settings.max_in_flight.min(writers);

@@ -36,8 +36,8 @@ impl From<&Settings> for wit::Options {
                 Transactions::Run => wit::Transactions::Run,
                 Transactions::None => wit::Transactions::None,
             },
-            merging: settings.merging.map(|Merging { max_rows, locates_rows, joins_ignore }| {
-                wit::Merging { max_rows, locates_rows, joins_ignore }
+            merging: settings.merging.map(|Merging { max_rows, locates_rows, joins_conflicts }| {
+                wit::Merging { max_rows, locates_rows, joins_conflicts }
             }),
             hooks: Vec::new(),
             hook_room: settings.hook_room,
