@@ -125,14 +125,16 @@ fn as_sent(mut batches: Vec<Sealed>, mode: Mode) -> Vec<Sealed> {
     batches
 }
 
-/// The same text for both kinds of batches, which have the same lists.
+/// The same text for both kinds of batches, which have the same fields.
 macro_rules! sealed {
     ($batch:ident, $body:expr, $scope:expr) => {{
         let (body, scope, ends) = ($body, $scope, $batch.ends);
         if $batch.joins.is_empty() {
             return Self { body, ends, scope, inserts: Vec::new() };
         }
-        let statements = Statements { body: &body, ends: &ends, lengths: &$batch.lengths };
+        let terminators = $batch.stretches.iter().map(|one| (one.first, one.terminator));
+        let terminators: Vec<(u32, u32)> = terminators.collect();
+        let statements = Statements { body: &body, ends: &ends, terminators: &terminators };
         let joins = $batch.joins.iter().map(|join| Join {
             first: join.first,
             statements: join.statements,

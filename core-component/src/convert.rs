@@ -158,14 +158,14 @@ impl From<wit::Verdict> for core::Verdict {
 
 /// What the contract has otherwise than the core of a batch.
 pub(crate) struct Lists {
-    kinds: Vec<wit::Kind>,
+    stretches: Vec<wit::Stretch>,
     joins: Vec<wit::Join>,
 }
 
 impl Lists {
     pub(crate) fn of(batch: &core::Batch) -> Self {
         Self {
-            kinds: batch.kinds.iter().copied().map(wit::Kind::from).collect(),
+            stretches: batch.stretches.iter().copied().map(wit::Stretch::from).collect(),
             joins: batch.joins.iter().copied().map(wit::Join::from).collect(),
         }
     }
@@ -177,11 +177,7 @@ impl Lists {
             first_statement: batch.first_statement,
             body: body(&batch.body),
             ends: &batch.ends,
-            offsets: &batch.offsets,
-            lines: &batch.lines,
-            columns: &batch.columns,
-            lengths: &batch.lengths,
-            kinds: &self.kinds,
+            stretches: &self.stretches,
             rows: batch.rows,
             joins: &self.joins,
             scope: batch.scope.into(),
@@ -189,6 +185,13 @@ impl Lists {
             copy: batch.copy.map(wit::CopyPart::from),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<core::Stretch> for wit::Stretch {
+    fn from(stretch: core::Stretch) -> Self {
+        let core::Stretch { first, offset, line, column, terminator, kind } = stretch;
+        Self { first, offset, line, column, terminator, kind: kind.into() }
     }
 }
 

@@ -146,7 +146,8 @@ fn limits_hold(batch: &Batch, options: &Options) {
     let alone = single && options.oversized != Oversized::Refuse;
     assert!(bytes <= max_batch_bytes || alone, "{bytes} bytes");
     assert!(batch.ends.len() <= max_statements as usize, "{} statements", batch.ends.len());
-    assert!(batch.lengths.iter().all(|length| u64::from(*length) <= max_statement_bytes));
+    let mut lengths = (0..batch.ends.len()).map(|index| batch.length(index) as u64);
+    assert!(lengths.all(|length| length <= max_statement_bytes));
     assert!(single || max_rows.is_none_or(|most| batch.rows <= most), "{} rows", batch.rows);
 }
 
@@ -157,16 +158,16 @@ fn stands_in_the_script(batches: &[Batch], script: &[u8]) {
     for batch in batches {
         let body = batch.body.as_slice();
         let mut start = 0;
-        for (index, &end) in batch.ends.iter().enumerate() {
-            let offset = usize::try_from(batch.offsets[index]).expect("the script is small");
-            let length = batch.lengths[index] as usize;
+        for (index, (&end, at)) in batch.ends.iter().zip(batch.positions()).enumerate() {
+            let offset = usize::try_from(at.offset).expect("the script is small");
+            let length = batch.length(index);
             assert!(offset >= read, "a statement at {offset} begins before {read}");
             read = offset + length;
             let sent = &body[start..end as usize];
             assert_eq!(&script[offset..read], &sent[..length]);
             let tail = &sent[length..];
             assert!(matches!(tail, b";" | b";\n" | b"\n;" | b"\n;\n"), "{tail:?}");
-            assert_eq!((batch.lines[index], batch.columns[index]), place(script, offset));
+            assert_eq!((at.line, at.column), place(script, offset));
             start = end as usize;
         }
         let data = &body[start..];

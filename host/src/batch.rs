@@ -3,6 +3,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::{memchr_iter, memrchr};
 use serde::Serialize;
 use sql_batcher_adapters::{CopyPart, Request, Scope};
 
@@ -111,7 +112,28 @@ pub struct Join {
     pub tail: u32,
 }
 
-/// One request to a database. The lists have one item for each statement.
+/// Statements of one kind that stand in the input as they do in the body of a batch, one behind the
+/// other and each in a line of its own behind the first. It reaches to the next stretch, or to the
+/// last statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stretch {
+    /// The index of the first.
+    pub first: u32,
+    /// Where the first starts in the input: bytes before it, over all inputs of the run.
+    pub offset: u64,
+    /// The line in which the first starts, from 1, in its own input.
+    pub line: u32,
+    /// The column at which the first starts, from 1, in characters.
+    pub column: u32,
+    /// Bytes in the body behind the text of each, without the newline that parts it from the next
+    /// statement.
+    pub terminator: u32,
+    /// What each does.
+    pub kind: StatementKind,
+}
+
+/// One request to a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Batch {
@@ -125,16 +147,8 @@ pub struct Batch {
     pub is_text: bool,
     /// Where each statement ends in `body`, its separator included.
     pub ends: Vec<u32>,
-    /// Where each statement starts in the input: bytes before it, over all inputs of the run.
-    pub offsets: Vec<u64>,
-    /// The line in which each statement starts, from 1, in its own input.
-    pub lines: Vec<u32>,
-    /// The column at which each statement starts, from 1, in characters.
-    pub columns: Vec<u32>,
-    /// Bytes of each statement in the input, without its terminator.
-    pub lengths: Vec<u32>,
-    /// What each statement does.
-    pub kinds: Vec<StatementKind>,
+    /// Where the statements come from, and what they do.
+    pub stretches: Vec<Stretch>,
     /// Rows of `VALUES`; counted only where a limit on rows is set.
     pub rows: u32,
     /// Which statements are sent as one, in their order.
@@ -182,10 +196,67 @@ impl Batch {
     /// The text of the statement of this index (from 0), without its terminator; none where there
     /// is no such statement.
     pub fn statement(&self, index: usize) -> Option<&[u8]> {
+        self.body.get(self.text(index)?)
+    }
+
+    /// Where the text of the statement of this index is in `body`, without its terminator.
+    pub(crate) fn text(&self, index: usize) -> Option<Range<usize>> {
         let range = self.range(index)?;
-        let length = *self.lengths.get(index)? as usize;
-        let text = self.body.get(range)?;
-        Some(text.get(..length).unwrap_or(text))
+        let newline = usize::from(index + 1 < self.statements());
+        let behind = self.stretch_of(index)?.terminator as usize + newline;
+        Some(range.start..range.end.saturating_sub(behind).max(range.start))
+    }
+
+    /// The texts of these statements, without their terminators.
+    pub(crate) fn texts(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        let last = self.statements().saturating_sub(1);
+        self.stretches_of(range).flat_map(move |(stretch, statements)| {
+            let mut start = self.range(statements.start).map_or(0, |range| range.start);
+            let ends = self.ends.get(statements.clone()).unwrap_or_default();
+            statements.zip(ends).map(move |(index, end)| {
+                let newline = usize::from(index < last);
+                let end = *end as usize;
+                let text = start..end.saturating_sub(stretch.terminator as usize + newline);
+                start = end;
+                self.body.get(text).unwrap_or_default()
+            })
+        })
+    }
+
+    /// What the statement of this index (from 0) does; none where there is no such statement.
+    pub fn kind(&self, index: usize) -> Option<StatementKind> {
+        self.stretch_of(index).map(|stretch| stretch.kind)
+    }
+
+    /// What the first statement does.
+    pub(crate) fn first_kind(&self) -> Option<StatementKind> {
+        self.stretches.first().map(|stretch| stretch.kind)
+    }
+
+    /// What the last statement does.
+    pub(crate) fn last_kind(&self) -> Option<StatementKind> {
+        self.stretches.last().map(|stretch| stretch.kind)
+    }
+
+    /// The stretches that these statements are of, each with those of them that it has, by index.
+    pub(crate) fn stretches_of(
+        &self,
+        range: Range<usize>,
+    ) -> impl Iterator<Item = (Stretch, Range<usize>)> {
+        let index = self.stretches.partition_point(|stretch| stretch.first as usize <= range.start);
+        let from = index.saturating_sub(1);
+        (from..self.stretches.len()).map_while(move |index| {
+            let stretch = *self.stretches.get(index)?;
+            let next = self.stretches.get(index + 1).map(|next| next.first as usize);
+            let end = next.unwrap_or(self.statements()).min(range.end);
+            let statements = range.start.max(stretch.first as usize)..end;
+            (!statements.is_empty()).then_some((stretch, statements))
+        })
+    }
+
+    /// The stretch that the statement of this index is of.
+    fn stretch_of(&self, index: usize) -> Option<Stretch> {
+        self.stretches_of(index..index.saturating_add(1)).next().map(|(stretch, _)| stretch)
     }
 
     /// Bytes of the request as it is sent.
@@ -194,16 +265,15 @@ impl Batch {
         self.body.len().saturating_sub(saved)
     }
 
-    /// Bytes that are not sent because statements are joined: all that stands between the
-    /// beginnings of the first and the last, without the rows and a comma for each.
+    /// Bytes that are not sent because statements are joined: what stands around the rows, and the
+    /// terminators; for each newline a comma is sent.
     fn saved_by(&self, join: &Join) -> usize {
         let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
-        let lengths = self.lengths.get(first..first + others).unwrap_or_default();
-        let texts: usize = lengths.iter().map(|&length| length as usize).sum();
-        let start = |index| self.range(index).map_or(0, |range| range.start);
-        let around = (join.prefix as usize + join.tail as usize) * others;
-        let between = start(first + others).saturating_sub(start(first));
-        (between + around).saturating_sub(texts + others)
+        let terminators: usize = self
+            .stretches_of(first..first + others)
+            .map(|(stretch, statements)| stretch.terminator as usize * statements.len())
+            .sum();
+        terminators + (join.prefix as usize + join.tail as usize) * others
     }
 
     /// What is sent: `body`, but for what is joined.
@@ -247,8 +317,7 @@ impl Batch {
     /// before it, with which it is joined.
     pub(crate) fn gap_before(&self, index: usize, join: Join) -> Option<Range<usize>> {
         let before = index.checked_sub(1)?;
-        let length = *self.lengths.get(before)? as usize;
-        let rows_end = (self.range(before)?.start + length).checked_sub(join.tail as usize)?;
+        let rows_end = self.text(before)?.end.checked_sub(join.tail as usize)?;
         let rows_start = self.range(index)?.start + join.prefix as usize;
         Some(rows_end..rows_start)
     }
@@ -267,12 +336,28 @@ impl Batch {
 
     /// Where the statement of this index (from 0) starts.
     pub(crate) fn place(&self, index: usize) -> Option<Place> {
-        Some(Place {
-            statement: self.first_statement + index as u64,
-            offset: *self.offsets.get(index)?,
-            line: *self.lines.get(index)?,
-            column: *self.columns.get(index)?,
-        })
+        let stretch = self.stretch_of(index)?;
+        let before = self.start_of(stretch)?..self.range(index)?.start;
+        let Stretch { offset, line, column, .. } = stretch;
+        let statement = self.first_statement + index as u64;
+        Some(advance(Place { statement, offset, line, column }, self.body.get(before)?))
+    }
+
+    /// Where the statement of this index starts in the input.
+    pub(crate) fn offset(&self, index: usize) -> Option<u64> {
+        let stretch = self.stretch_of(index)?;
+        let behind = self.range(index)?.start - self.start_of(stretch)?;
+        Some(stretch.offset.saturating_add(behind as u64))
+    }
+
+    /// Where each statement starts in the input.
+    pub(crate) fn offsets(&self) -> impl Iterator<Item = u64> {
+        (0..self.statements()).filter_map(|index| self.offset(index))
+    }
+
+    /// Where a stretch starts in `body`.
+    fn start_of(&self, stretch: Stretch) -> Option<usize> {
+        self.range(stretch.first as usize).map(|range| range.start)
     }
 
     /// Where the byte at this offset of `body` is in the input. An offset in the data of a `COPY`
@@ -289,11 +374,12 @@ impl Batch {
 
 /// The place after `text`, which starts at `place`.
 fn advance(place: Place, text: &[u8]) -> Place {
-    let newlines = text.iter().filter(|&&byte| byte == b'\n').count();
-    let last_line = text.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+    let newlines = memchr_iter(b'\n', text).count();
+    let last_line =
+        memrchr(b'\n', text).and_then(|newline| text.get(newline + 1..)).unwrap_or(text);
     let first_column = if newlines == 0 { place.column } else { 1 };
     Place {
-        offset: place.offset + text.len() as u64,
+        offset: place.offset.saturating_add(text.len() as u64),
         line: place.line.saturating_add(clamp(newlines)),
         column: first_column.saturating_add(clamp(characters(last_line))),
         ..place
@@ -321,11 +407,7 @@ pub(crate) mod tests {
             body: Vec::new(),
             is_text: true,
             ends: Vec::new(),
-            offsets: Vec::new(),
-            lines: Vec::new(),
-            columns: Vec::new(),
-            lengths: Vec::new(),
-            kinds: Vec::new(),
+            stretches: Vec::new(),
             rows: 0,
             joins: Vec::new(),
             scope: Scope::Atomic,
@@ -334,18 +416,49 @@ pub(crate) mod tests {
             sealed_by: SealReason::Finish,
         };
         let mut line = 1;
-        for statement in statements {
-            batch.offsets.push(batch.body.len() as u64);
-            batch.lines.push(line);
-            batch.columns.push(1);
-            batch.lengths.push(statement.len() as u32);
-            batch.kinds.push(StatementKind::Other);
+        for (index, statement) in statements.iter().enumerate() {
+            batch.stretches.push(Stretch {
+                first: index as u32,
+                offset: batch.body.len() as u64,
+                line,
+                column: 1,
+                // The last newline belongs to it.
+                terminator: 1 + u32::from(index + 1 == statements.len()),
+                kind: StatementKind::Other,
+            });
             batch.body.extend_from_slice(statement.as_bytes());
             batch.body.extend_from_slice(b";\n");
             batch.ends.push(batch.body.len() as u32);
             line += 1 + statement.matches('\n').count() as u32;
         }
         batch
+    }
+
+    /// Says what each statement does.
+    pub(crate) fn set_kinds(batch: &mut Batch, kinds: &[StatementKind]) {
+        assert_eq!(batch.stretches.len(), kinds.len());
+        for (stretch, kind) in batch.stretches.iter_mut().zip(kinds) {
+            stretch.kind = *kind;
+        }
+    }
+
+    #[test]
+    fn statements_of_one_stretch_are_where_each_by_itself_is() {
+        let apart = batch(&["SELECT 1", "SELECT\n 'é'", "SELECT\n\n3", "x"]);
+        let mut batch = apart.clone();
+        batch.body.pop();
+        batch.ends[3] -= 1;
+        (batch.stretches[0].offset, batch.stretches[0].line, batch.stretches[0].column) = (5, 7, 3);
+        batch.stretches.truncate(1);
+        for index in 0..4 {
+            let alone = apart.place(index).unwrap();
+            let column = if index == 0 { 3 } else { alone.column };
+            let (offset, line) = (alone.offset + 5, alone.line + 6);
+            assert_eq!(batch.place(index), Some(Place { offset, line, column, ..alone }));
+            assert_eq!(batch.offset(index), Some(offset));
+            assert_eq!(batch.statement(index), apart.statement(index));
+        }
+        assert_eq!(batch.offsets().count(), 4);
     }
 
     #[test]
@@ -370,7 +483,7 @@ pub(crate) mod tests {
     #[test]
     fn an_offset_on_the_first_line_of_a_statement_adds_to_its_column() {
         let mut batch = batch(&["SELECT 1", "SELECT 22"]);
-        batch.columns[1] = 5;
+        batch.stretches[1].column = 5;
         let place = batch.locate(10 + 7).unwrap();
         assert_eq!((place.statement, place.line, place.column), (2, 2, 12));
         assert_eq!(place.offset, 17);

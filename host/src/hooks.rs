@@ -44,7 +44,7 @@ pub type HookError = Box<dyn StdError + Send + Sync>;
 ///
 /// impl Hook for NoDrop {
 ///     fn pre_batch(&mut self, batch: &Batch) -> Result<Verdict, HookError> {
-///         match batch.kinds.contains(&StatementKind::Drop) {
+///         match batch.stretches.iter().any(|stretch| stretch.kind == StatementKind::Drop) {
 ///             true => Ok(Verdict::Abort("nothing may be dropped".to_owned())),
 ///             false => Ok(Verdict::Proceed),
 ///         }

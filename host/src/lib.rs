@@ -60,7 +60,7 @@ pub mod adapters {
     pub use sql_batcher_adapters::*;
 }
 
-pub use batch::{Batch, Join, SealReason, StatementKind};
+pub use batch::{Batch, Join, SealReason, StatementKind, Stretch};
 pub use batcher::{Batcher, Canceller};
 pub use builder::Builder;
 pub use connect::connect;

@@ -65,7 +65,10 @@ mod tests {
     use sql_batcher_adapters::Problem;
 
     use super::*;
-    use crate::batch::{StatementKind, tests::batch};
+    use crate::batch::{
+        StatementKind,
+        tests::{batch, set_kinds},
+    };
 
     fn refusal(statement: Option<u32>, kept: u32) -> Refusal {
         Problem { statement, kept, ..Problem::new(Fault::Statement, "no") }.into()
@@ -119,10 +122,10 @@ mod tests {
         use StatementKind::{Begin, Commit, Insert};
         let mut whole = batch(&["BEGIN", "INSERT 1", "COMMIT"]);
         whole.scope = Scope::Scripted;
-        whole.kinds = vec![Begin, Insert, Commit];
+        set_kinds(&mut whole, &[Begin, Insert, Commit]);
         let bad = Narrowed::Bad { kept: 0..0, before: 0..0, bad: 0..3, after: 3..3 };
         assert_eq!(narrow(&whole, 0..3, &refusal(Some(1), 0), false), Some(bad));
-        whole.kinds[2] = Insert;
+        set_kinds(&mut whole, &[Begin, Insert, Insert]);
         let kept = narrow(&whole, 0..3, &refusal(Some(1), 0), false);
         assert!(matches!(kept, Some(Narrowed::Kept(_))));
     }

@@ -18,7 +18,7 @@ use self::{
     way::Way,
 };
 use crate::{
-    batch::{Batch, Join, StatementKind},
+    batch::{Batch, Join, StatementKind, Stretch},
     guard::Refused,
     ledger::{Ledger, Row, State, row_of},
 };
@@ -135,16 +135,18 @@ impl<'a> Piece<'a> {
     /// opened before it.
     pub(crate) fn commits_nothing(&self, open: bool) -> bool {
         use StatementKind::{Begin, Delete, Insert, Replace, Savepoint, Select, Update};
-        let kinds = self.batch.kinds.get(self.range.clone()).unwrap_or_default();
-        let is_within = |(index, kind): (usize, &StatementKind)| match kind {
-            Begin => index == 0 && !open,
-            Insert | Replace | Update | Delete | Select | Savepoint => open || index > 0,
+        let start = self.range.start;
+        let is_within = |(stretch, statements): (Stretch, Range<usize>)| match stretch.kind {
+            Begin => statements == (start..start + 1) && !open,
+            Insert | Replace | Update | Delete | Select | Savepoint => {
+                open || statements.start > start
+            }
             _ => false,
         };
         self.is_scripted()
             && self.batch.copy.is_none()
-            && !kinds.is_empty()
-            && kinds.iter().enumerate().all(is_within)
+            && !self.range.is_empty()
+            && self.batch.stretches_of(self.range.clone()).all(is_within)
     }
 
     /// Whether it belongs to a transaction that is not its own.
@@ -180,7 +182,7 @@ impl<'a> Piece<'a> {
         connection: &mut dyn Connection,
         ledger: &Ledger,
     ) -> Result<Effects, Refusal> {
-        let locks = self.batch.kinds.first() == Some(&StatementKind::Lock);
+        let locks = self.batch.first_kind() == Some(StatementKind::Lock);
         let text = self.batch.statement(0).filter(|_| locks && self.batch.statements() == 1);
         let Some(text) = text.and_then(|text| ledger.locked_too(text)) else {
             return self.plain(connection).await;

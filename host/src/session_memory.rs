@@ -80,18 +80,19 @@ impl SessionMemory {
 
     /// Takes note of statements of a batch, by index, that were applied.
     pub(crate) fn learn(&mut self, batch: &Batch, statements: Range<usize>) {
-        for index in statements.clone() {
-            let Some(kind) = batch.kinds.get(index) else { break };
-            if may_leave_id(*kind) {
+        for (stretch, statements) in batch.stretches_of(statements.clone()) {
+            let kind = stretch.kind;
+            if may_leave_id(kind) {
                 self.last_id = LastId::Kept;
             }
-            if !matches!(
-                kind,
-                StatementKind::Insert | StatementKind::Update | StatementKind::Delete
-            ) && let (Some(range), Some(text)) = (batch.range(index), batch.statement(index))
+            if matches!(kind, StatementKind::Insert | StatementKind::Update | StatementKind::Delete)
             {
-                let whole = batch.body.get(range).unwrap_or(text);
-                self.learn_statement(*kind, batch.scope, text, whole);
+                continue;
+            }
+            for index in statements {
+                let text = batch.statement(index).unwrap_or_default();
+                let whole = batch.range(index).and_then(|range| batch.body.get(range));
+                self.learn_statement(kind, batch.scope, text, whole.unwrap_or(text));
             }
         }
         let ends = statements.end == batch.statements() && ends_transaction(batch);
@@ -105,7 +106,7 @@ impl SessionMemory {
     pub(crate) fn recall(&mut self, batch: &Batch, statements: Range<usize>) {
         self.learn(batch, statements.clone());
         self.lose_session();
-        let is_lock = |index: &usize| batch.kinds.get(*index) == Some(&StatementKind::Lock);
+        let is_lock = |index: &usize| batch.kind(*index) == Some(StatementKind::Lock);
         for text in statements.filter(is_lock).filter_map(|index| batch.range(index)) {
             let text = batch.body.get(text).unwrap_or_default();
             self.relock = self.locked.then(|| text.to_vec());
@@ -121,7 +122,7 @@ impl SessionMemory {
 
     /// The script's transaction has ended, and with it what was set inside.
     fn settle(&mut self, batch: &Batch) {
-        let taken_back = batch.kinds.last() == Some(&StatementKind::Rollback);
+        let taken_back = batch.last_kind() == Some(StatementKind::Rollback);
         for statement in std::mem::take(&mut self.tentative) {
             // MySQL takes no setting back with a transaction.
             if !taken_back || self.dialect == Dialect::MySql {
@@ -246,19 +247,21 @@ impl Replay {
 /// Whether the batch is a transaction of the script's own from its beginning to its end, with
 /// nothing before or after it.
 pub(crate) fn is_whole_transaction(batch: &Batch) -> bool {
-    let is = |kind: &StatementKind, wanted: &[StatementKind]| wanted.contains(kind);
     let controls = [StatementKind::Begin, StatementKind::Commit, StatementKind::Rollback];
-    let begins = batch.kinds.first().is_some_and(|kind| is(kind, &[StatementKind::Begin]));
+    let begins = batch.first_kind() == Some(StatementKind::Begin);
     let starts_plainly = batch.statement(0).is_some_and(|text| starts(text, &["BEGIN", "START"]));
-    let count = batch.kinds.iter().filter(|kind| is(kind, &controls)).count();
+    let count: usize = batch
+        .stretches_of(0..batch.statements())
+        .filter(|(stretch, _)| controls.contains(&stretch.kind))
+        .map(|(_, statements)| statements.len())
+        .sum();
     begins && starts_plainly && count == 2 && ends_transaction(batch)
 }
 
 /// Whether the last statement ends the script's transaction, and no other is chained to it.
 fn ends_transaction(batch: &Batch) -> bool {
     let Some(last) = batch.statements().checked_sub(1) else { return false };
-    let ends =
-        matches!(batch.kinds.get(last), Some(StatementKind::Commit | StatementKind::Rollback));
+    let ends = matches!(batch.last_kind(), Some(StatementKind::Commit | StatementKind::Rollback));
     let text = batch.statement(last).unwrap_or_default();
     ends && starts(text, &["COMMIT", "END", "ROLLBACK", "ABORT"]) && !contains(text, "chain")
 }
@@ -318,11 +321,11 @@ fn contains(text: &[u8], word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::tests::batch;
+    use crate::batch::tests::{batch, set_kinds};
 
     fn of(kind: StatementKind, text: &str, scope: Scope) -> Batch {
         let mut batch = batch(&[text]);
-        batch.kinds = vec![kind];
+        set_kinds(&mut batch, &[kind]);
         batch.scope = scope;
         batch
     }
@@ -362,7 +365,7 @@ mod tests {
             (StatementKind::Rollback, "ROLLBACK", Dialect::MySql, true),
         ] {
             let mut batch = batch(&["BEGIN", "SET a = 1", text]);
-            batch.kinds = vec![StatementKind::Begin, StatementKind::Set, last];
+            set_kinds(&mut batch, &[StatementKind::Begin, StatementKind::Set, last]);
             batch.scope = Scope::Scripted;
             let mut memory = SessionMemory::new(dialect);
             memory.learn(&batch, 0..3);
@@ -461,7 +464,7 @@ mod tests {
             (&["BEGIN", "PREPARE TRANSACTION 'a'"], &[Begin, Commit], false),
         ] {
             let mut batch = batch(statements);
-            batch.kinds = kinds.to_vec();
+            set_kinds(&mut batch, kinds);
             assert_eq!(is_whole_transaction(&batch), whole, "{statements:?}");
         }
     }

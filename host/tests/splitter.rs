@@ -83,7 +83,7 @@ fn a_statement_of_the_largest_size_fits_into_the_default_memory() {
     splitter.push(text.as_bytes()).unwrap();
     let (batches, _) = splitter.finish().unwrap();
     assert_eq!(batches.len(), 1);
-    assert_eq!(batches[0].lengths[0] as usize, text.len());
+    assert_eq!(batches[0].statement(0).unwrap().len(), text.len());
 }
 
 #[test]

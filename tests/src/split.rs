@@ -3,7 +3,7 @@
 //! taken apart again.
 
 use sql_batcher::Splitter;
-use sql_batcher_core::{Batch, Dialect, Failure, FailureKind, Kind, Options, Position};
+use sql_batcher_core::{Batch, Dialect, Failure, FailureKind, Kind, Options, Position, Stretch};
 
 use crate::recorder::{Recorder, run};
 
@@ -169,11 +169,7 @@ pub fn gaps<'a>(input: &'a [u8], statements: &[Found]) -> Result<Vec<&'a [u8]>, 
 struct Parts<'a> {
     body: &'a [u8],
     ends: &'a [u32],
-    lengths: &'a [u32],
-    lines: &'a [u32],
-    columns: &'a [u32],
-    offsets: &'a [u64],
-    kinds: Vec<Kind>,
+    stretches: Vec<Stretch>,
     copy: bool,
 }
 
@@ -182,11 +178,7 @@ impl<'a> From<&'a Batch> for Parts<'a> {
         Self {
             body: &batch.body,
             ends: &batch.ends,
-            lengths: &batch.lengths,
-            lines: &batch.lines,
-            columns: &batch.columns,
-            offsets: &batch.offsets,
-            kinds: batch.kinds.clone(),
+            stretches: batch.stretches.clone(),
             copy: batch.copy.is_some(),
         }
     }
@@ -197,14 +189,15 @@ impl<'a> From<&'a sql_batcher::Batch> for Parts<'a> {
         Self {
             body: &batch.body,
             ends: &batch.ends,
-            lengths: &batch.lengths,
-            lines: &batch.lines,
-            columns: &batch.columns,
-            offsets: &batch.offsets,
-            kinds: batch.kinds.iter().map(|kind| native_kind(*kind)).collect(),
+            stretches: batch.stretches.iter().map(native_stretch).collect(),
             copy: batch.copy.is_some(),
         }
     }
+}
+
+fn native_stretch(stretch: &sql_batcher::Stretch) -> Stretch {
+    let sql_batcher::Stretch { first, offset, line, column, terminator, kind, .. } = *stretch;
+    Stretch { first, offset, line, column, terminator, kind: native_kind(kind) }
 }
 
 /// The kind of the same name.
@@ -240,18 +233,23 @@ fn native_kind(kind: sql_batcher::StatementKind) -> Kind {
 fn take_apart(batch: &Parts<'_>, statements: &mut Vec<Found>) {
     let body = batch.body;
     let mut start = 0;
-    for index in 0..batch.ends.len() {
-        let length = batch.lengths[index] as usize;
-        statements.push(Found {
-            text: body[start..start + length].to_vec(),
-            kind: batch.kinds[index],
-            line: batch.lines[index],
-            column: batch.columns[index],
-            offset: batch.offsets[index],
-            copy: None,
-        });
-        start = batch.ends[index] as usize;
+    let mut stretches = batch.stretches.iter().peekable();
+    let (mut at, mut terminator, mut kind) = ((0, 0, 0), 0, Kind::Other);
+    for (index, &end) in batch.ends.iter().enumerate() {
+        if let Some(next) = stretches.next_if(|next| next.first as usize == index) {
+            at = (next.offset, next.line, next.column);
+            (terminator, kind) = (next.terminator as usize, next.kind);
+        }
+        let whole = &body[start..end as usize];
+        let behind = terminator + usize::from(index + 1 < batch.ends.len());
+        let (offset, line, column) = at;
+        let text = whole[..whole.len() - behind].to_vec();
+        statements.push(Found { text, kind, line, column, offset, copy: None });
+        let newlines = whole.iter().filter(|byte| **byte == b'\n').count();
+        at = (offset + whole.len() as u64, line + u32::try_from(newlines).unwrap_or(u32::MAX), 1);
+        start = end as usize;
     }
+    assert!(stretches.next().is_none(), "a stretch of no statement");
     if batch.copy
         && let Some(last) = statements.last_mut()
     {

@@ -11,13 +11,13 @@ pub(super) struct Join {
     pub(super) tail: u32,
 }
 
-/// Statements of a batch: their texts, where each ends with its separator, and how long each is
-/// without it.
+/// Statements of a batch: their texts, and where each ends with its separator.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statements<'a> {
     pub(super) body: &'a [u8],
     pub(super) ends: &'a [u32],
-    pub(super) lengths: &'a [u32],
+    /// From which statement on, and how many bytes a terminator has without the newline behind it.
+    pub(super) terminators: &'a [(u32, u32)],
 }
 
 /// What is sent.
@@ -56,7 +56,10 @@ impl<'a> Statements<'a> {
 
     /// A statement up to its last row, and what is behind that.
     fn parted(self, index: usize, tail: u32) -> (&'a [u8], &'a [u8]) {
-        self.whole(index).split_at((self.lengths[index] - tail) as usize)
+        let whole = self.whole(index);
+        let known = self.terminators.partition_point(|(first, _)| *first as usize <= index) - 1;
+        let newline = usize::from(index + 1 < self.ends.len());
+        whole.split_at(whole.len() - (self.terminators[known].1 + tail) as usize - newline)
     }
 }
 
@@ -92,21 +95,19 @@ mod tests {
 
     #[test]
     fn rows_follow_one_another_and_the_rest_stays() {
-        let texts = ["SELECT 1;\n", "I V (1) X;\n", "I V (2) X;\n", "I V (3), (4) X;", "COMMIT;"];
+        let texts = ["SELECT 1;\n", "I V (1) X;\n", "I V (2) X;\n", "I V (3), (4) X;\n", "COMMIT;"];
         let mut end = 0;
         let ends = texts.map(|text| {
             end += u32::try_from(text.len()).unwrap();
             end
         });
-        let lengths =
-            texts.map(|text| u32::try_from(text.trim_end_matches([';', '\n']).len()).unwrap());
         let body = texts.concat();
-        let statements = Statements { body: body.as_bytes(), ends: &ends, lengths: &lengths };
+        let statements = Statements { body: body.as_bytes(), ends: &ends, terminators: &[(0, 1)] };
         let join = Join { first: 1, statements: 3, prefix: 4, tail: 2 };
         let Joined { body, ends, inserts } = joined(statements, [join].into_iter());
-        let expected = "SELECT 1;\nI V (1),(2),(3), (4) X;COMMIT;";
+        let expected = "SELECT 1;\nI V (1),(2),(3), (4) X;\nCOMMIT;";
         assert_eq!(String::from_utf8(body).unwrap(), expected);
-        assert_eq!(ends, [10, 33, 40]);
+        assert_eq!(ends, [10, 34, 41]);
         assert_eq!(inserts, [InsertRows { statement: 1, prefix: 4, tail: 2 }]);
     }
 }

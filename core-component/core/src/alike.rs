@@ -3,7 +3,7 @@
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
 use crate::family::{Families, Family, FamilyRule, MOST_PLACES, of_text};
-use crate::lanes::{LANES, Lanes, Splat};
+use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
 /// A text that may go on beyond what is read, so that many bytes can be looked at at once. What ends
 /// a statement is no part of any row, so nothing is read beyond it.
@@ -151,22 +151,34 @@ impl<'a> Alike<'a> {
         }
     }
 
+    /// Where the next quote is, or what may escape one. Most texts are short.
+    #[inline(always)]
+    fn mark(self, mut at: usize) -> Option<usize> {
+        let quote = Splat::new(b'\'');
+        // Where a backslash is none, that is the same again.
+        let escape = Splat::new(if self.backslash { b'\\' } else { b'\'' });
+        let part = Part::load(self.text.get(at..)?.first_chunk()?);
+        let found = part.equal(quote).or(part.equal(escape)).bits();
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
+        }
+        at += PART;
+        loop {
+            let lanes = Lanes::load(self.text.get(at..)?.first_chunk::<LANES>()?);
+            let found = lanes.equal(quote).or(lanes.equal(escape)).bits();
+            if found != 0 {
+                return Some(at + found.trailing_zeros() as usize);
+            }
+            at += LANES;
+        }
+    }
+
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
     fn string<const FREE: bool>(self, start: usize) -> Option<Constant> {
-        let quote = Splat::new(b'\'');
         let mut at = start;
         loop {
-            let lanes = Lanes::load(self.text.get(at..)?.first_chunk::<LANES>()?);
-            let mut found = lanes.equal(quote).bits();
-            if self.backslash {
-                found |= lanes.equal(Splat::new(b'\\')).bits();
-            }
-            if found == 0 {
-                at += LANES;
-                continue;
-            }
-            at += found.trailing_zeros() as usize;
+            at = self.mark(at)?;
             let [this, follows] = *self.text.get(at..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
                 let family = if FREE { Family::Text } else { of_text(self.text.get(start..at)?) };

@@ -7,8 +7,9 @@ use std::ops::Range;
 use crate::account::Weight;
 use crate::collected::Collected;
 use crate::merging::Found;
+use crate::position::Cursor;
 use crate::splitter::Statement;
-use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason};
+use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason, Stretch};
 
 pub(crate) use self::adding::{Adding, Few, Room};
 
@@ -43,11 +44,10 @@ pub(crate) struct Reading {
 pub(crate) struct Filling {
     body: Collected,
     ends: Vec<u32>,
-    offsets: Vec<u64>,
-    lines: Vec<u32>,
-    columns: Vec<u32>,
-    lengths: Vec<u32>,
-    kinds: Vec<Kind>,
+    stretches: Vec<Stretch>,
+    /// Where the next statement stands in the input if a newline is all that parts it from the last
+    /// one; none where it cannot go on with the last stretch.
+    goes_on_at: Option<u64>,
     /// Whether one of them does more than change rows.
     has_other_kinds: bool,
     rows: u32,
@@ -123,6 +123,11 @@ impl Piece {
     /// Bytes behind its text.
     pub(crate) fn separator(&self) -> u64 {
         (self.bytes() + 1).saturating_sub(u64::from(self.length))
+    }
+
+    /// Bytes of its terminator in a body.
+    fn terminator(&self) -> u32 {
+        u32::try_from(self.separator() - 1).unwrap_or(u32::MAX)
     }
 
     /// Its text.
@@ -215,17 +220,35 @@ impl Filling {
             self.first_statement = at.statement;
         }
         self.body.take(window, piece.start..piece.end);
+        let Position { offset, line, column, .. } = at;
+        self.place(Cursor { offset, line, column }, kind, piece.terminator());
+        let as_in_input = matches!(piece.tail, b"" | b"\n");
+        let behind = offset + u64::from(piece.length) + SEPARATOR.len() as u64;
+        self.goes_on_at = as_in_input.then_some(behind + 1);
         if !piece.tail.is_empty() {
             self.body.append(window, piece.tail);
         }
         self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
-        self.offsets.push(at.offset);
-        self.lines.push(at.line);
-        self.columns.push(at.column);
-        self.lengths.push(piece.length);
-        self.kinds.push(kind);
-        self.has_other_kinds |= !kind.is_plain_change();
         self.rows = self.rows.saturating_add(rows);
+    }
+
+    /// The next statement, or the next few side by side, are at a place of the input.
+    #[inline]
+    fn place(&mut self, at: Cursor, kind: Kind, terminator: u32) {
+        let goes_on = |last: &Stretch| last.kind == kind && last.terminator == terminator;
+        let follows = self.goes_on_at == Some(at.offset) && at.column == 1;
+        if follows && self.stretches.last().is_some_and(goes_on) {
+            return;
+        }
+        let first = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        let Cursor { offset, line, column } = at;
+        self.stretches.push(Stretch { first, offset, line, column, terminator, kind });
+        self.has_other_kinds |= !kind.is_plain_change();
+    }
+
+    /// What follows is of another input, whose lines are counted anew.
+    pub(crate) fn end_input(&mut self) {
+        self.goes_on_at = None;
     }
 
     /// The next statement is an INSERT of constants, which may be joined to the last one.
@@ -247,6 +270,15 @@ impl Filling {
                 self.joins.push(Join { first, statements: 1, prefix, tail });
             }
         }
+    }
+
+    /// So many more statements are joined to the last one, which saves so many bytes.
+    fn join_more(&mut self, statements: usize, saved: usize) {
+        let Some(join) = self.joins.last_mut() else { return };
+        join.statements =
+            join.statements.saturating_add(u32::try_from(statements).unwrap_or(u32::MAX));
+        self.joined += statements;
+        self.saved += saved as u64;
     }
 
     /// So many units of UTF-16 more are sent.
@@ -293,11 +325,6 @@ impl Filling {
         let Expected { bytes, statements } = std::mem::take(&mut self.expected);
         self.body.reserve(bytes);
         self.ends.reserve(statements);
-        self.offsets.reserve(statements);
-        self.lines.reserve(statements);
-        self.columns.reserve(statements);
-        self.lengths.reserve(statements);
-        self.kinds.reserve(statements);
     }
 
     /// Closes the batch and starts an empty one. `last`: for a `COPY`, whether this is the end of
@@ -340,11 +367,7 @@ impl Filling {
             first_statement: filled.first_statement,
             body: filled.body.into_bytes(window),
             ends: filled.ends,
-            offsets: filled.offsets,
-            lines: filled.lines,
-            columns: filled.columns,
-            lengths: filled.lengths,
-            kinds: filled.kinds,
+            stretches: filled.stretches,
             rows: filled.rows,
             joins: filled.joins,
             scope,
@@ -360,6 +383,6 @@ impl Filling {
 /// Whether nothing may run beside a batch.
 pub(crate) fn is_barrier(batch: &Batch) -> bool {
     let in_parts = batch.copy.is_some_and(|part| part != CopyPart::Whole);
-    let plain = batch.kinds.iter().all(|kind| kind.is_plain_change());
+    let plain = batch.stretches.iter().all(|stretch| stretch.kind.is_plain_change());
     in_parts || batch.scope == Scope::Scripted || !plain
 }

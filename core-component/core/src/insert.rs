@@ -62,13 +62,12 @@ pub(crate) fn rows_of(
 #[inline]
 pub(crate) fn rows_like(
     rules: &'static Rules,
-    backslash: Option<bool>,
+    escapes: bool,
     text: Text<'_>,
     prefix: usize,
     families: &Families,
 ) -> Option<InsertRows> {
-    let (rule, backslash) = (rules.inserts.families, escapes(rules, backslash));
-    let alike = Alike::new(text.wide, backslash, rule, families);
+    let alike = Alike::new(text.wide, escapes, rules.inserts.families, families);
     let (end, more) = alike.more(alike.row(prefix)?);
     (end <= text.length).then_some(InsertRows { prefix, end, count: more + 1 })
 }

@@ -202,6 +202,7 @@ impl Session {
             self.input.tracker.place = self.input.tracker.place.new_input();
             self.input.at_start = true;
             self.splitter.end_input(mark.at);
+            self.filling.end_input();
             self.account.read(self.input.tracker.place.offset);
         }
         let last = self.input.marks.is_empty() && self.is_finishing();

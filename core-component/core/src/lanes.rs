@@ -1,13 +1,66 @@
 //! Looks at 64 bytes at once with vector instructions: WebAssembly's own, which are safe to call, and
 //! elsewhere those that the crate `wide` makes so. The same steps everywhere.
 
-pub(crate) use self::vector::{Lanes, Set, Splat};
+pub(crate) use self::vector::{Part, Set, Splat};
 
 /// Bytes that are looked at at once.
 pub(crate) const LANES: usize = 64;
 
+/// Bytes of a [`Part`].
+pub(crate) const PART: usize = 16;
+
 /// The most bytes of a [`Set`].
 const MOST_OF_SET: usize = 6;
+
+/// 64 bytes: of a text, or flags that are all ones or all zeros.
+#[derive(Clone, Copy)]
+pub(crate) struct Lanes([Part; 4]);
+
+impl Lanes {
+    #[inline]
+    pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
+        let (parts, _) = bytes.as_chunks();
+        Self([0, 1, 2, 3].map(|part: usize| Part::load(&parts[part])))
+    }
+
+    /// Flags the lanes that are this byte.
+    #[inline]
+    pub(crate) fn equal(self, byte: Splat) -> Self {
+        Self(self.0.map(|part| part.equal(byte)))
+    }
+
+    /// Flags the lanes that are one of these bytes.
+    #[inline]
+    pub(crate) fn any_of(self, set: Set) -> Self {
+        Self(self.0.map(|part| part.any_of(set)))
+    }
+
+    /// With these bits set in each lane.
+    #[inline]
+    pub(crate) fn with(self, bits: Splat) -> Self {
+        Self(self.0.map(|part| part.with(bits)))
+    }
+
+    #[inline]
+    pub(crate) fn or(self, other: Self) -> Self {
+        Self([0, 1, 2, 3].map(|part: usize| self.0[part].or(other.0[part])))
+    }
+
+    /// The highest bit of each lane: the first lane is the lowest bit.
+    #[inline]
+    pub(crate) fn bits(self) -> u64 {
+        let [a, b, c, d] = self.0.map(|part| u64::from(part.bits()));
+        a | b << 16 | c << 32 | d << 48
+    }
+
+    /// Whether the lanes are as in `other` wherever `mask` has ones.
+    #[inline]
+    pub(crate) fn is_same(self, other: Self, mask: Self) -> bool {
+        let [a, b, c, d] =
+            [0, 1, 2, 3].map(|part: usize| self.0[part].differs(other.0[part]).and(mask.0[part]));
+        !a.or(b).or(c.or(d)).is_any()
+    }
+}
 
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
 pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
@@ -21,14 +74,15 @@ pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod vector {
     use std::arch::wasm32::{
-        i8x16_bitmask, i8x16_eq, i8x16_swizzle, i64x2, u8x16_splat, v128, v128_and, v128_or,
+        i8x16_bitmask, i8x16_eq, i8x16_swizzle, i64x2, u8x16_splat, v128, v128_and, v128_any_true,
+        v128_or, v128_xor,
     };
 
-    use super::LANES;
+    use super::PART;
 
-    /// 64 bytes: of a text, or flags that are all ones or all zeros.
+    /// 16 bytes: of a text, or flags that are all ones or all zeros.
     #[derive(Clone, Copy)]
-    pub(crate) struct Lanes([v128; 4]);
+    pub(crate) struct Part(v128);
 
     /// One byte, as it is compared with many.
     #[derive(Clone, Copy, Debug)]
@@ -55,57 +109,62 @@ mod vector {
                 let is_free = *slot & 0x0f != byte & 0x0f;
                 is_free.then(|| *slot = *byte)?;
             }
-            let (halves, _) = table.as_chunks();
-            let [low, high] = [0, 1].map(|half: usize| i64::from_le_bytes(halves[half]));
-            (bytes.len() <= super::MOST_OF_SET).then_some(Self(i64x2(low, high)))
+            (bytes.len() <= super::MOST_OF_SET).then(|| Self(Part::load(&table).0))
         }
     }
 
-    impl Lanes {
+    impl Part {
         #[inline]
-        pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
-            let (parts, _) = bytes.as_chunks::<16>();
-            Self([0, 1, 2, 3].map(|part: usize| {
-                let (halves, _) = parts[part].as_chunks();
-                i64x2(i64::from_le_bytes(halves[0]), i64::from_le_bytes(halves[1]))
-            }))
+        pub(crate) fn load(bytes: &[u8; PART]) -> Self {
+            let (halves, _) = bytes.as_chunks();
+            Self(i64x2(i64::from_le_bytes(halves[0]), i64::from_le_bytes(halves[1])))
         }
 
         /// Flags the lanes that are this byte.
         #[inline]
         pub(crate) fn equal(self, byte: Splat) -> Self {
-            Self(self.0.map(|part| i8x16_eq(part, byte.0)))
-        }
-
-        /// Flags the lanes that are as in `other`.
-        #[inline]
-        pub(crate) fn same(self, other: Self) -> Self {
-            Self([0, 1, 2, 3].map(|part: usize| i8x16_eq(self.0[part], other.0[part])))
+            Self(i8x16_eq(self.0, byte.0))
         }
 
         /// Flags the lanes that are one of these bytes.
         #[inline]
-        pub(crate) fn any_of(self, set: Set) -> Self {
-            let lower = u8x16_splat(0x0f);
-            Self(self.0.map(|part| i8x16_eq(part, i8x16_swizzle(set.0, v128_and(part, lower)))))
+        pub(super) fn any_of(self, set: Set) -> Self {
+            let lower = v128_and(self.0, u8x16_splat(0x0f));
+            Self(i8x16_eq(self.0, i8x16_swizzle(set.0, lower)))
         }
 
         /// With these bits set in each lane.
         #[inline]
-        pub(crate) fn with(self, bits: Splat) -> Self {
-            Self(self.0.map(|part| v128_or(part, bits.0)))
+        pub(super) fn with(self, bits: Splat) -> Self {
+            Self(v128_or(self.0, bits.0))
         }
 
         #[inline]
         pub(crate) fn or(self, other: Self) -> Self {
-            Self([0, 1, 2, 3].map(|part: usize| v128_or(self.0[part], other.0[part])))
+            Self(v128_or(self.0, other.0))
+        }
+
+        #[inline]
+        pub(super) fn and(self, other: Self) -> Self {
+            Self(v128_and(self.0, other.0))
+        }
+
+        /// The bits that are not as in `other`.
+        #[inline]
+        pub(super) fn differs(self, other: Self) -> Self {
+            Self(v128_xor(self.0, other.0))
+        }
+
+        /// Whether any bit is set.
+        #[inline]
+        pub(super) fn is_any(self) -> bool {
+            v128_any_true(self.0)
         }
 
         /// The highest bit of each lane: the first lane is the lowest bit.
         #[inline]
-        pub(crate) fn bits(self) -> u64 {
-            let [a, b, c, d] = self.0.map(|part| u64::from(i8x16_bitmask(part)));
-            a | b << 16 | c << 32 | d << 48
+        pub(crate) fn bits(self) -> u16 {
+            i8x16_bitmask(self.0)
         }
     }
 }
@@ -114,11 +173,11 @@ mod vector {
 mod vector {
     use wide::u8x16;
 
-    use super::LANES;
+    use super::PART;
 
-    /// 64 bytes: of a text, or flags that are all ones or all zeros.
+    /// 16 bytes: of a text, or flags that are all ones or all zeros.
     #[derive(Clone, Copy)]
-    pub(crate) struct Lanes([u8x16; 4]);
+    pub(crate) struct Part(u8x16);
 
     /// One byte, as it is compared with many.
     #[derive(Clone, Copy, Debug)]
@@ -149,51 +208,58 @@ mod vector {
         }
     }
 
-    impl Lanes {
+    impl Part {
         #[inline]
-        pub(crate) fn load(bytes: &[u8; LANES]) -> Self {
-            let (parts, _) = bytes.as_chunks::<16>();
-            Self([0, 1, 2, 3].map(|part: usize| u8x16::new(parts[part])))
+        pub(crate) fn load(bytes: &[u8; PART]) -> Self {
+            Self(u8x16::new(*bytes))
         }
 
         /// Flags the lanes that are this byte.
         #[inline]
         pub(crate) fn equal(self, byte: Splat) -> Self {
-            Self(self.0.map(|part| part.simd_eq(byte.0)))
-        }
-
-        /// Flags the lanes that are as in `other`.
-        #[inline]
-        pub(crate) fn same(self, other: Self) -> Self {
-            Self([0, 1, 2, 3].map(|part: usize| self.0[part].simd_eq(other.0[part])))
+            Self(self.0.simd_eq(byte.0))
         }
 
         /// Flags the lanes that are one of these bytes.
         #[inline]
-        pub(crate) fn any_of(self, set: Set) -> Self {
+        pub(super) fn any_of(self, set: Set) -> Self {
             let [first, others @ ..] = set.0;
-            Self(self.0.map(|part| {
-                let found = part.simd_eq(first);
-                others.iter().fold(found, |found, byte| found | part.simd_eq(*byte))
-            }))
+            let found = self.0.simd_eq(first);
+            Self(others.iter().fold(found, |found, byte| found | self.0.simd_eq(*byte)))
         }
 
         /// With these bits set in each lane.
         #[inline]
-        pub(crate) fn with(self, bits: Splat) -> Self {
-            Self(self.0.map(|part| part | bits.0))
+        pub(super) fn with(self, bits: Splat) -> Self {
+            Self(self.0 | bits.0)
         }
 
         #[inline]
         pub(crate) fn or(self, other: Self) -> Self {
-            Self([0, 1, 2, 3].map(|part: usize| self.0[part] | other.0[part]))
+            Self(self.0 | other.0)
+        }
+
+        #[inline]
+        pub(super) fn and(self, other: Self) -> Self {
+            Self(self.0 & other.0)
+        }
+
+        /// The bits that are not as in `other`.
+        #[inline]
+        pub(super) fn differs(self, other: Self) -> Self {
+            Self(self.0 ^ other.0)
+        }
+
+        /// Whether any bit is set.
+        #[inline]
+        pub(super) fn is_any(self) -> bool {
+            self.0.simd_eq(u8x16::splat(0)).to_bitmask() != u32::from(u16::MAX)
         }
 
         /// The highest bit of each lane: the first lane is the lowest bit.
         #[inline]
-        pub(crate) fn bits(self) -> u64 {
-            let [a, b, c, d] = self.0.map(|part| u64::from(part.to_bitmask()));
-            a | b << 16 | c << 32 | d << 48
+        pub(crate) fn bits(self) -> u16 {
+            self.0.to_bitmask() as u16
         }
     }
 }
@@ -224,6 +290,19 @@ mod tests {
         assert!(Set::new(b";[").is_none());
         assert!(Set::new(b"0123456").is_none());
         assert!(Set::new(b"\x01\x11").is_none());
+    }
+
+    #[test]
+    fn bytes_are_compared_where_a_mask_has_ones() {
+        let mut mask = [0; LANES];
+        mask[..40].fill(0xff);
+        let (text, mask) = ([b'a'; LANES], Lanes::load(&mask));
+        for lane in 0..LANES {
+            let mut other = text;
+            other[lane] ^= 0x80 >> (lane % 8);
+            let same = Lanes::load(&text).is_same(Lanes::load(&other), mask);
+            assert_eq!(same, lane >= 40, "{lane}");
+        }
     }
 
     #[test]

@@ -68,5 +68,5 @@ pub use session::Session;
 pub use types::{
     Batch, BatchInfo, Cause, CopyPart, Dialect, Event, Execution, Failure, FailureKind, HookEvent,
     HookOptions, HookPolicy, Host, Interruption, Join, Kind, Limits, Merging, Options, Outcome,
-    Oversized, Position, Progress, Report, Scope, SealReason, Transactions, Verdict,
+    Oversized, Position, Progress, Report, Scope, SealReason, Stretch, Transactions, Verdict,
 };

@@ -3,7 +3,7 @@
 
 use memchr::memmem;
 
-use crate::blocks::below;
+use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
 use crate::family::Families;
 use crate::insert::{InsertRows, Text, rows_behind, rows_like, rows_of};
@@ -29,13 +29,13 @@ struct Sample {
     bytes: Vec<u8>,
     /// The first of them.
     first: [u8; LANES],
-    /// Which of these there are.
-    lanes: u64,
+    /// Ones for each of these that there is.
+    mask: [u8; LANES],
 }
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { bytes: Vec::new(), first: [0; LANES], lanes: 0 }
+        Self { bytes: Vec::new(), first: [0; LANES], mask: [0; LANES] }
     }
 }
 
@@ -44,7 +44,8 @@ impl Sample {
         self.bytes.clear();
         self.bytes.extend_from_slice(text);
         self.first.iter_mut().zip(text).for_each(|(byte, own)| *byte = *own);
-        self.lanes = below(text.len());
+        self.mask = [0; LANES];
+        self.mask.iter_mut().zip(text).for_each(|(byte, _)| *byte = u8::MAX);
     }
 
     fn len(&self) -> usize {
@@ -56,8 +57,8 @@ impl Sample {
     fn begins(&self, text: Text<'_>) -> bool {
         match text.first_bytes().filter(|_| self.bytes.len() <= LANES) {
             Some(first) => {
-                let same = Lanes::load(first).same(Lanes::load(&self.first)).bits();
-                same & self.lanes == self.lanes && self.bytes.len() <= text.get().len()
+                let (own, mask) = (Lanes::load(&self.first), Lanes::load(&self.mask));
+                Lanes::load(first).is_same(own, mask) && self.bytes.len() <= text.get().len()
             }
             None => text.get().starts_with(&self.bytes),
         }
@@ -112,18 +113,46 @@ impl Merger {
     #[must_use]
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
-        let statement = text.get();
-        let prefix = self.prefix.len();
+        let Some(rows) =
+            self.rows_like(text, self.escapes(backslash)).filter(|rows| *rows <= self.rows_left())
+        else {
+            return self.look_closer(text, backslash);
+        };
         self.adds_to_families = false;
-        if self.open
-            && self.prefix.begins(text)
-            && let Some(rows) = rows_like(self.rules, backslash, text, prefix, &self.families)
-            && self.is_tail(&statement[rows.end..])
-            && rows.count <= self.options.max_rows.saturating_sub(self.rows)
-        {
-            return found(statement, rows, true);
+        let (prefix, tail) = (self.prefix.len(), self.tail.len());
+        let end = text.get().len().saturating_sub(tail);
+        found(text.get(), InsertRows { prefix, end, count: rows }, true)
+    }
+
+    /// The rows of a statement that differs from the last INSERT in these only, where they look as
+    /// those before them.
+    #[inline]
+    pub(crate) fn rows_like(&self, text: Text<'_>, escapes: bool) -> Option<u32> {
+        if !self.open || !self.prefix.begins(text) {
+            return None;
         }
-        self.look_closer(text, backslash)
+        let rows = rows_like(self.rules, escapes, text, self.prefix.len(), &self.families)?;
+        self.is_tail(text.get().get(rows.end..)?).then_some(rows.count)
+    }
+
+    /// Whether backslashes escape in strings, where the script has said this of it.
+    pub(crate) fn escapes(&self, said: Option<bool>) -> bool {
+        escapes(self.rules, said)
+    }
+
+    /// How many rows may be joined to the last INSERT.
+    pub(crate) fn rows_left(&self) -> u32 {
+        self.options.max_rows.saturating_sub(self.rows)
+    }
+
+    /// Bytes of the last INSERT around its rows.
+    pub(crate) fn around_rows(&self) -> usize {
+        self.prefix.len() + self.tail.len()
+    }
+
+    /// As many rows were found by [`rows_like`](Self::rows_like), and are joined.
+    pub(crate) fn take_like(&mut self, rows: u32) {
+        self.rows += rows;
     }
 
     /// Most statements have none.

@@ -158,9 +158,10 @@ impl<'a> PlainStatements<'a> {
         while let Some(class) = self.class {
             let before = self.after;
             few.clear();
+            few.part(self.spot);
             self.gather(class, &mut few);
             let taken = adding.add(&few, class.kind);
-            if let Some(spot) = few.spot(taken) {
+            if let Some(spot) = few.spot(taken, self.blocks.text) {
                 // There is no room.
                 self.after = few.end_before(taken).map_or(before, |end| end + 1);
                 (self.spot, self.used_up) = (spot, false);
@@ -199,11 +200,11 @@ impl<'a> PlainStatements<'a> {
                     }
                 }
                 Pause::Ended(end) => {
-                    few.part();
                     self.begin(end + 1, self.at.base + LANES);
                     if self.class != Some(class) {
                         return;
                     }
+                    few.part(self.spot);
                 }
             }
         }
@@ -234,7 +235,7 @@ impl<'a> PlainStatements<'a> {
             let place = at.terminators.trailing_zeros() as usize;
             at.terminators &= at.terminators - 1;
             let end = at.base + place;
-            few.push(spot, end);
+            few.push(spot.at, end);
             if !word.begins_line(text, end + 1) {
                 break Pause::Ended(end);
             }

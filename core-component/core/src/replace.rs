@@ -12,7 +12,7 @@ use crate::merging::{Found, Merger};
 use crate::sequence::Fault;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Splitter};
-use crate::types::{Batch, FailureKind, Join, Kind, Options, Oversized, Scope};
+use crate::types::{Batch, FailureKind, Join, Kind, Options, Oversized, Position, Scope, Stretch};
 
 /// What ends at a terminator: a statement, or a piece of one that has terminators inside.
 struct Piece<'a> {
@@ -54,16 +54,8 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> 
             .map_err(|fact| hook(format!("replaced statement {}: {fact}", index + 1)))?;
     }
     let rows = check_rows(options, batch, &new)?;
-    let shape = Shape::of(&new, &statements, &body);
-    let mut replaced = Batch {
-        ends: shape.ends,
-        lengths: shape.lengths,
-        kinds: shape.kinds,
-        rows,
-        body,
-        joins: Vec::new(),
-        ..batch.clone()
-    };
+    let Shape { ends, stretches } = Shape::of(&new, &statements, batch, &body);
+    let mut replaced = Batch { ends, stretches, rows, body, joins: Vec::new(), ..batch.clone() };
     replaced.joins = joins(options, &replaced, sealed);
     check_size(options, &replaced)?;
     sealed.batch = replaced;
@@ -248,32 +240,33 @@ fn is_same_but_for_comments(old: &[u8], new: &[u8]) -> bool {
     rest.is_empty() || inside.is_some_and(is_plain)
 }
 
-/// Where the statements of a new body are.
+/// Where the statements of a new body are, each of which comes from where the one did that it
+/// replaces.
 struct Shape {
     ends: Vec<u32>,
-    lengths: Vec<u32>,
-    kinds: Vec<Kind>,
+    stretches: Vec<Stretch>,
 }
 
 impl Shape {
-    fn of(pieces: &[Piece<'_>], statements: &[usize], body: &[u8]) -> Self {
-        let mut shape = Self { ends: Vec::new(), lengths: Vec::new(), kinds: Vec::new() };
-        let mut start = 0;
+    fn of(pieces: &[Piece<'_>], statements: &[usize], replaced: &Batch, body: &[u8]) -> Self {
+        let mut shape = Self { ends: Vec::new(), stretches: Vec::new() };
+        let mut kind = Kind::Other;
+        let mut positions = replaced.positions();
         for (index, piece) in pieces.iter().enumerate() {
             if index == 0 || statements.get(index - 1) != statements.get(index) {
-                shape.kinds.push(piece.class.kind);
+                kind = piece.class.kind;
             }
             if statements.get(index) == statements.get(index + 1) {
                 continue;
             }
+            let is_last = index + 1 == pieces.len();
             let newline = usize::from(body.get(piece.after) == Some(&b'\n'));
-            let end = match index + 1 == pieces.len() {
-                true => body.len(),
-                false => piece.after + newline,
-            };
-            shape.lengths.push(narrow(piece.end - start));
+            let end = if is_last { body.len() } else { piece.after + newline };
+            let Some(Position { offset, line, column, .. }) = positions.next() else { break };
+            let (first, terminator) =
+                (narrow(shape.ends.len()), narrow(end - piece.end - usize::from(!is_last)));
+            shape.stretches.push(Stretch { first, offset, line, column, terminator, kind });
             shape.ends.push(narrow(end));
-            start = end;
         }
         shape
     }

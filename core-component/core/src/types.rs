@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 pub use crate::dialect::Dialect;
-use crate::position::units_of_utf16;
+use crate::position::{Cursor, units_of_utf16};
 
 /// What a batch may not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -265,7 +265,27 @@ pub struct Join {
     pub tail: u32,
 }
 
-/// One request. The lists have one item for each statement.
+/// Statements of one kind that stand in the input as they do in the body, one behind the other and
+/// each in a line of its own behind the first. It reaches to the next stretch, or to the last
+/// statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The index of the first.
+    pub first: u32,
+    /// Bytes of input before the first.
+    pub offset: u64,
+    /// The line in which the first starts.
+    pub line: u32,
+    /// The column at which the first starts.
+    pub column: u32,
+    /// Bytes in the body behind the text of each, without the newline that parts it from the next
+    /// statement.
+    pub terminator: u32,
+    /// What each does.
+    pub kind: Kind,
+}
+
+/// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Batch {
     /// Its number.
@@ -276,16 +296,8 @@ pub struct Batch {
     pub body: Vec<u8>,
     /// Where each statement ends in the body, its separator included.
     pub ends: Vec<u32>,
-    /// Bytes of input before each statement.
-    pub offsets: Vec<u64>,
-    /// The line in which each statement starts.
-    pub lines: Vec<u32>,
-    /// The column at which each statement starts.
-    pub columns: Vec<u32>,
-    /// Bytes of each statement, without its terminator.
-    pub lengths: Vec<u32>,
-    /// What each statement does.
-    pub kinds: Vec<Kind>,
+    /// Where the statements come from, and what they do.
+    pub stretches: Vec<Stretch>,
     /// Rows of `VALUES`, where they are counted.
     pub rows: u32,
     /// Which statements are to be sent as one, in their order.
@@ -308,14 +320,53 @@ impl Batch {
         (self.body.len() - saved) as u64
     }
 
-    /// Bytes of the [`gaps`](Self::gaps) of joined statements, but for the commas: all that stands
-    /// between the beginnings of the first and the last, without the rows.
+    /// Bytes of the [`gaps`](Self::gaps) of joined statements, but for the commas, which are as many
+    /// as the newlines behind their terminators.
     fn saved_by(&self, join: &Join) -> usize {
         let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
-        let lengths = self.lengths.get(first..first + others).unwrap_or_default();
-        let texts: usize = lengths.iter().map(|&length| length as usize).sum();
-        let around = (join.prefix as usize + join.tail as usize) * others;
-        (self.start(first + others) - self.start(first) + around).saturating_sub(texts + others)
+        let terminators: usize = self
+            .stretches_of(first..first + others)
+            .map(|(stretch, statements)| stretch.terminator as usize * statements.len())
+            .sum();
+        terminators + (join.prefix as usize + join.tail as usize) * others
+    }
+
+    /// The stretches that these statements are of, each with those of them that it has.
+    fn stretches_of(&self, range: Range<usize>) -> impl Iterator<Item = (Stretch, Range<usize>)> {
+        let index = self.stretches.partition_point(|stretch| stretch.first as usize <= range.start);
+        let from = index.saturating_sub(1);
+        (from..self.stretches.len()).map_while(move |index| {
+            let stretch = *self.stretches.get(index)?;
+            let next = self.stretches.get(index + 1).map(|next| next.first as usize);
+            let end = next.unwrap_or(self.ends.len()).min(range.end);
+            let statements = range.start.max(stretch.first as usize)..end;
+            (!statements.is_empty()).then_some((stretch, statements))
+        })
+    }
+
+    /// The stretch that a statement is of.
+    fn stretch_of(&self, index: usize) -> Option<Stretch> {
+        self.stretches_of(index..index.saturating_add(1)).next().map(|(stretch, _)| stretch)
+    }
+
+    /// What a statement does; none where there is no such statement.
+    #[must_use]
+    pub fn kind(&self, index: usize) -> Option<Kind> {
+        self.stretch_of(index).map(|stretch| stretch.kind)
+    }
+
+    /// Where each statement starts in the input.
+    pub fn positions(&self) -> impl Iterator<Item = Position> {
+        self.stretches_of(0..self.ends.len()).flat_map(move |(stretch, statements)| {
+            let Stretch { offset, line, column, .. } = stretch;
+            let mut at = Cursor { offset, line, column };
+            statements.map(move |index| {
+                let Cursor { offset, line, column } = at;
+                at =
+                    at.after(self.body.get(self.start(index)..self.end(index)).unwrap_or_default());
+                Position { statement: self.first_statement + index as u64, offset, line, column }
+            })
+        })
     }
 
     /// Units of UTF-16 of the request as it is sent.
@@ -345,12 +396,22 @@ impl Batch {
         before.map_or(0, |&end| end as usize)
     }
 
-    fn length(&self, index: usize) -> usize {
-        self.lengths.get(index).map_or(0, |&length| length as usize)
+    /// Where a statement ends in the body, with all that is behind its text.
+    fn end(&self, index: usize) -> usize {
+        self.ends.get(index).map_or(0, |&end| end as usize)
+    }
+
+    /// Bytes of a statement, without terminator.
+    #[must_use]
+    pub fn length(&self, index: usize) -> usize {
+        let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator as usize);
+        let newline = usize::from(index + 1 < self.ends.len());
+        (self.end(index) - self.start(index)).saturating_sub(terminator + newline)
     }
 
     /// The text of a statement, without terminator.
-    pub(crate) fn statement(&self, index: usize) -> &[u8] {
+    #[must_use]
+    pub fn statement(&self, index: usize) -> &[u8] {
         let start = self.start(index);
         self.body.get(start..start + self.length(index)).unwrap_or_default()
     }

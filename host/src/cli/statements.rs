@@ -91,7 +91,7 @@ impl<W: Write> Printer<W> {
                 line: statement.position.line,
                 column: statement.position.column,
                 offset: statement.position.offset,
-                bytes: statement.bytes,
+                bytes: statement.sql.len(),
                 kind: statement.kind,
                 sql: text.ok(),
                 sql_base64: text.is_err().then(|| base64(statement.sql)),
@@ -160,7 +160,6 @@ impl<W: Write> Taker for Printer<W> {
 struct Statement<'a> {
     position: Position,
     kind: StatementKind,
-    bytes: u32,
     sql: &'a [u8],
 }
 
@@ -168,8 +167,7 @@ impl<'a> Statement<'a> {
     fn of(splitter: &Splitter, batch: &'a Batch, index: usize) -> Option<Self> {
         Some(Self {
             position: splitter.position(batch, index)?,
-            kind: *batch.kinds.get(index)?,
-            bytes: *batch.lengths.get(index)?,
+            kind: batch.kind(index)?,
             sql: batch.statement(index)?,
         })
     }
@@ -183,7 +181,7 @@ struct Line<'a> {
     line: u32,
     column: u32,
     offset: u64,
-    bytes: u32,
+    bytes: usize,
     kind: StatementKind,
     #[serde(skip_serializing_if = "Option::is_none")]
     sql: Option<&'a str>,

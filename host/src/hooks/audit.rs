@@ -102,18 +102,19 @@ impl AuditLog {
 impl Hook for AuditLog {
     fn pre_batch(&mut self, batch: &Batch) -> Result<Verdict, HookError> {
         let mut kinds = BTreeMap::new();
-        for kind in &batch.kinds {
-            *kinds.entry(name_of(*kind)).or_default() += 1;
+        for (stretch, statements) in batch.stretches_of(0..batch.statements()) {
+            *kinds.entry(name_of(stretch.kind)).or_default() += statements.len() as u64;
         }
         let sent = batch.sent();
         let sql = self.with_sql.then(|| String::from_utf8_lossy(&sent).into_owned());
+        let first = batch.stretches.first();
         let entry = Entry {
             time: String::new(),
             batch: batch.id,
             input: None,
-            line: batch.lines.first().copied(),
-            column: batch.columns.first().copied(),
-            offset: batch.offsets.first().copied(),
+            line: first.map(|first| first.line),
+            column: first.map(|first| first.column),
+            offset: first.map(|first| first.offset),
             first_statement: batch.first_statement,
             statements: batch.statements(),
             kinds,

@@ -62,7 +62,7 @@ pub(crate) fn row_of(batch: &Batch, range: std::ops::Range<usize>, state: State)
         statements: range.len() as u64,
         batch: batch.id,
         input: (
-            batch.offsets.get(range.start).copied().unwrap_or_default(),
+            batch.offset(range.start).unwrap_or_default(),
             range.end.checked_sub(1).map_or(0, |last| end_of(batch, last)),
         ),
         checksum: Digest::of(batch, range),
@@ -75,8 +75,8 @@ fn empty(batch: &Batch) -> Row {
 }
 
 fn end_of(batch: &Batch, index: usize) -> u64 {
-    let start = batch.offsets.get(index).copied().unwrap_or_default();
-    start + u64::from(batch.lengths.get(index).copied().unwrap_or_default())
+    let length = batch.text(index).map_or(0, |text| text.len() as u64);
+    batch.offset(index).unwrap_or_default() + length
 }
 
 fn is_in_parts(batch: &Batch) -> bool {
@@ -88,8 +88,8 @@ fn is_in_parts(batch: &Batch) -> bool {
 pub(crate) fn commits_before(batch: &Batch) -> bool {
     use StatementKind::{Begin, Commit, Rollback, Savepoint, Set};
     let ends_as_written =
-        |kind: &StatementKind| matches!(kind, Begin | Commit | Rollback | Savepoint | Set);
-    batch.ends_transaction && !batch.kinds.last().is_some_and(ends_as_written)
+        |kind: StatementKind| matches!(kind, Begin | Commit | Rollback | Savepoint | Set);
+    batch.ends_transaction && !batch.last_kind().is_some_and(ends_as_written)
 }
 
 #[cfg(test)]
@@ -101,7 +101,7 @@ mod tests {
         let mut batch = batch(statements);
         batch.scope = Scope::Scripted;
         batch.ends_transaction = ends;
-        *batch.kinds.last_mut().unwrap() = last;
+        batch.stretches.last_mut().unwrap().kind = last;
         batch
     }
 

@@ -65,7 +65,8 @@ impl Checks {
             hooks => self.executes_what_was_shown(batch, hooks),
         };
         checked.map_err(|fact| format!("batch {}: {fact}", batch.id))?;
-        self.go_on_behind(batch.id, batch.statements() as u64, batch.offsets.last().copied());
+        let last = batch.statements().checked_sub(1).and_then(|last| batch.offset(last));
+        self.go_on_behind(batch.id, batch.statements() as u64, last);
         Ok(())
     }
 
@@ -74,9 +75,9 @@ impl Checks {
     fn fits(&self, batch: &Batch, from_input: bool) -> Check {
         self.order(batch)?;
         self.limits(batch)?;
-        lists(batch)?;
+        stretches(batch)?;
         ends(batch)?;
-        self.offsets(batch, from_input)
+        self.places(batch, from_input)
     }
 
     fn go_on_behind(&mut self, batch: u64, statements: u64, last_offset: Option<u64>) {
@@ -140,19 +141,30 @@ impl Checks {
         })
     }
 
-    fn offsets(&self, batch: &Batch, from_input: bool) -> Check {
-        let first = batch.offsets.first().copied();
-        let follows = self.last_offset.zip(first).is_none_or(|(last, first)| last < first);
-        ensure(follows && ascend(&batch.offsets), || "statements that are out of order".into())?;
-        // A text that a hook gave has another length than the one in the input.
-        let length = |length: &u32| if from_input { u64::from(*length) } else { 0 };
-        let ends = batch.offsets.iter().zip(&batch.lengths);
-        let end = ends.fold(0, |most, (offset, own)| most.max(offset.saturating_add(length(own))));
-        ensure(end <= self.received, || {
-            format!("a statement that ends at byte {end} exceeds the input of {}", self.received)
-        })?;
-        let counts = |starts: &[u32]| starts.iter().fold(true, |all, start| all & (*start > 0));
-        ensure(counts(&batch.lines) && counts(&batch.columns), || "a line or column of 0".into())
+    /// Checks that statements follow one another in the input. `from_input`: as they are there; a
+    /// text that a hook gave has another length.
+    fn places(&self, batch: &Batch, from_input: bool) -> Check {
+        let mut before = self.last_offset;
+        for (stretch, statements) in batch.stretches_of(0..batch.statements()) {
+            let count = statements.len();
+            ensure(from_input || count == 1, || "statements of no input side by side".into())?;
+            let (range, text) = (statements.start, statements.end - 1);
+            let range = batch.range(range).zip(batch.range(text));
+            let (first, last) = range.unwrap_or_default();
+            let last_offset = stretch.offset.saturating_add((last.start - first.start) as u64);
+            ensure(before.is_none_or(|before| before < stretch.offset), || {
+                "statements that are out of order".into()
+            })?;
+            let length = batch.text(text).map_or(0, |text| text.len() as u64);
+            let end = last_offset.saturating_add(if from_input { length } else { 0 });
+            ensure(end <= self.received, || {
+                let Self { received, .. } = self;
+                format!("a statement that ends at byte {end} exceeds the input of {received}")
+            })?;
+            ensure(stretch.line > 0 && stretch.column > 0, || "a line or column of 0".into())?;
+            before = Some(last_offset);
+        }
+        Ok(())
     }
 }
 
@@ -161,17 +173,15 @@ fn carries_data_only(batch: &Batch) -> bool {
     matches!(batch.copy, Some(CopyPart::Middle | CopyPart::Last))
 }
 
-fn lists(batch: &Batch) -> Check {
+/// Whether each statement is of one stretch, and has room for what stands behind its text.
+fn stretches(batch: &Batch) -> Check {
     let count = batch.ends.len();
-    let lengths = [
-        batch.offsets.len(),
-        batch.lines.len(),
-        batch.columns.len(),
-        batch.lengths.len(),
-        batch.kinds.len(),
-    ];
-    ensure(lengths.iter().all(|&length| length == count), || {
-        format!("lists of different lengths: {count} and {lengths:?}")
+    let mut firsts = batch.stretches.iter().map(|stretch| stretch.first as usize);
+    let ascend = firsts.clone().zip(firsts.clone().skip(1)).all(|(one, next)| one < next);
+    let begin = firsts.next().is_none_or(|first| first == 0);
+    let reach = firsts.next_back().unwrap_or(0) < count.max(1);
+    ensure(ascend && begin && reach && batch.stretches.is_empty() == (count == 0), || {
+        format!("stretches that are not of its {count} statements")
     })?;
     let right = match batch.copy {
         None => count > 0,
@@ -191,10 +201,9 @@ fn joins(batch: &Batch) -> Check {
             format!("statements that cannot be joined: {join:?}")
         })?;
         free = first + count;
-        let text = |index: usize| batch.statement(index).unwrap_or_default();
-        let shared = around_rows(text(first), join);
+        let shared = around_rows(batch.statement(first).unwrap_or_default(), join);
         let alike = shared.is_some()
-            && (first..first + count).all(|index| around_rows(text(index), join) == shared);
+            && batch.texts(first..free).all(|text| around_rows(text, join) == shared);
         ensure(alike, || format!("joined statements that differ: {join:?}"))?;
     }
     Ok(())
@@ -209,8 +218,18 @@ fn around_rows<'a>(text: &'a [u8], join: &Join) -> Option<(&'a [u8], &'a [u8])> 
 
 fn ends(batch: &Batch) -> Check {
     let length = batch.body.len();
-    let right = ascend(&batch.ends) && batch.ends.first() != Some(&0);
-    ensure(right, || "ends that do not ascend".into())?;
+    let right = batch.ends.first() != Some(&0)
+        && batch.stretches_of(0..batch.statements()).all(|(stretch, statements)| {
+            // All are looked at, many at once.
+            let least = stretch.terminator;
+            let ends = batch.ends.get(statements.start.saturating_sub(1)..statements.end);
+            let ends = ends.unwrap_or_default();
+            let later = ends.get(1..).unwrap_or_default();
+            let long = |one: u32, next: u32| (next > one) & (next.wrapping_sub(one) >= least);
+            let first = ends.first().is_none_or(|end| statements.start > 0 || *end >= least);
+            ends.iter().zip(later).fold(first, |all, (one, next)| all & long(*one, *next))
+        });
+    ensure(right, || "ends that do not ascend by a statement each".into())?;
     let last = batch.ends.last().map_or(0, |&end| end as usize);
     let right = if batch.copy.is_some() { last <= length } else { last == length };
     ensure(right, || format!("a last statement that ends at {last} of {length} bytes"))?;
@@ -223,12 +242,6 @@ fn ends(batch: &Batch) -> Check {
     ensure(batch.ends.iter().all(starts_character), || "an end inside a character".into())
 }
 
-/// Whether each is greater than the one before it. All are looked at, many at once.
-fn ascend<T: Copy + PartialOrd>(numbers: &[T]) -> bool {
-    let later = numbers.get(1..).unwrap_or_default();
-    numbers.iter().zip(later).fold(true, |all, (one, next)| all & (one < next))
-}
-
 fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
     if holds { Ok(()) } else { Err(fact()) }
 }
@@ -236,7 +249,11 @@ fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, account::Account, batch::tests::batch};
+    use crate::{
+        Options,
+        account::Account,
+        batch::{Stretch, tests::batch},
+    };
 
     fn checks() -> Checks {
         let settings = Options::default().max_bytes(100).max_statements(3).settle().unwrap();
@@ -254,7 +271,7 @@ mod tests {
         let mut second = batch(&["c"]);
         second.id = 2;
         second.first_statement = 3;
-        second.offsets = vec![6];
+        second.stretches[0].offset = 6;
         checks.batch(&second).unwrap();
     }
 
@@ -281,10 +298,23 @@ mod tests {
     }
 
     #[test]
-    fn lists_that_do_not_match_are_a_violation() {
-        let mut short = batch(&["a", "b"]);
-        short.kinds.pop();
-        assert!(violation(&short).contains("lists of different lengths"));
+    fn stretches_that_are_not_of_all_statements_are_a_violation() {
+        let with = |change: fn(&mut Vec<Stretch>)| {
+            let mut batch = batch(&["a", "b"]);
+            change(&mut batch.stretches);
+            batch
+        };
+        for wrong in [
+            with(|stretches| stretches.clear()),
+            with(|stretches| stretches[0].first = 1),
+            with(|stretches| stretches[1].first = 0),
+            with(|stretches| stretches[1].first = 2),
+        ] {
+            assert!(violation(&wrong).contains("not of its 2 statements"), "{wrong:?}");
+        }
+        checks().batch(&with(|stretches| stretches.truncate(1))).unwrap();
+        let long = with(|stretches| stretches[1].terminator = 4);
+        assert!(violation(&long).contains("do not ascend"));
         assert!(violation(&batch(&[])).contains("0 statements in copy part None"));
     }
 
@@ -304,12 +334,12 @@ mod tests {
     #[test]
     fn a_statement_must_lie_in_the_input_that_was_given() {
         let mut beyond = batch(&["abc"]);
-        beyond.offsets = vec![998];
+        beyond.stretches[0].offset = 998;
         assert!(violation(&beyond).contains("exceeds the input of 1000"));
-        beyond.offsets = vec![u64::MAX];
+        beyond.stretches[0].offset = u64::MAX;
         assert!(violation(&beyond).contains("exceeds the input of 1000"));
         let mut backwards = batch(&["a", "b"]);
-        backwards.offsets = vec![5, 5];
+        (backwards.stretches[0].offset, backwards.stretches[1].offset) = (5, 5);
         assert!(violation(&backwards).contains("out of order"));
     }
 

@@ -6,7 +6,7 @@ use super::bindings::sql_batcher::core::types as wit;
 use crate::{
     Error, ErrorKind, Transactions,
     account::Account,
-    batch::{Batch, Join, Place, SealReason, StatementKind},
+    batch::{Batch, Join, Place, SealReason, StatementKind, Stretch},
     options::{Merging, Settings},
     progress::{Cause, Interruption, Outcome, Progress, SessionFailure},
 };
@@ -89,11 +89,7 @@ impl From<wit::Batch> for Batch {
             body,
             is_text,
             ends: batch.ends,
-            offsets: batch.offsets,
-            lines: batch.lines,
-            columns: batch.columns,
-            lengths: batch.lengths,
-            kinds: batch.kinds.into_iter().map(StatementKind::from).collect(),
+            stretches: batch.stretches.into_iter().map(Stretch::from).collect(),
             rows: batch.rows,
             joins: batch.joins.into_iter().map(Join::from).collect(),
             scope: match batch.scope {
@@ -110,6 +106,13 @@ impl From<wit::Batch> for Batch {
             }),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<wit::Stretch> for Stretch {
+    fn from(stretch: wit::Stretch) -> Self {
+        let wit::Stretch { first, offset, line, column, terminator, kind } = stretch;
+        Self { first, offset, line, column, terminator, kind: kind.into() }
     }
 }
 

@@ -4,7 +4,7 @@ use sql_batcher_adapters::{CopyPart, Scope};
 
 use super::bindings::sql_batcher::core::types as wit;
 use crate::{
-    batch::{Batch, Join, SealReason, StatementKind},
+    batch::{Batch, Join, SealReason, StatementKind, Stretch},
     hooks::{BatchInfo, Ending, HookPolicy, Outcome, Verdict},
 };
 
@@ -45,11 +45,7 @@ impl From<Batch> for wit::Batch {
             first_statement: batch.first_statement,
             body: body(batch.body, batch.is_text),
             ends: batch.ends,
-            offsets: batch.offsets,
-            lines: batch.lines,
-            columns: batch.columns,
-            lengths: batch.lengths,
-            kinds: batch.kinds.into_iter().map(wit::Kind::from).collect(),
+            stretches: batch.stretches.into_iter().map(wit::Stretch::from).collect(),
             rows: batch.rows,
             joins: batch.joins.into_iter().map(wit::Join::from).collect(),
             scope: match batch.scope {
@@ -66,6 +62,13 @@ impl From<Batch> for wit::Batch {
             }),
             sealed_by: batch.sealed_by.into(),
         }
+    }
+}
+
+impl From<Stretch> for wit::Stretch {
+    fn from(stretch: Stretch) -> Self {
+        let Stretch { first, offset, line, column, terminator, kind } = stretch;
+        Self { first, offset, line, column, terminator, kind: kind.into() }
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     text::{Layout, Text},
 };
 use crate::{
-    batch::{Batch, StatementKind},
+    batch::{Batch, StatementKind, Stretch},
     options::Settings,
 };
 
@@ -75,14 +75,14 @@ impl Recovery {
         if batch.scope != Scope::Scripted {
             return Self::Itself;
         }
-        let kinds = batch.kinds.get(range.clone()).unwrap_or_default();
-        let last = kinds.len().saturating_sub(1);
-        let fits = |(index, kind): (usize, &StatementKind)| match kind {
-            Begin => index == 0 && !open,
-            Commit | Rollback => index == last,
-            kind => changes_nothing_else(*kind, bounds.transactional_ddl),
+        let first = range.start..range.start + 1;
+        let last = range.end.saturating_sub(1)..range.end;
+        let fits = |(stretch, statements): (Stretch, Range<usize>)| match stretch.kind {
+            Begin => statements == first && !open,
+            Commit | Rollback => statements == last,
+            kind => changes_nothing_else(kind, bounds.transactional_ddl),
         };
-        match kinds.iter().enumerate().all(fits) {
+        match batch.stretches_of(range.clone()).all(fits) {
             true if !open => Self::Itself,
             true if bounds.savepoints => Self::Savepoint,
             _ => Self::None,

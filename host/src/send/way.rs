@@ -72,7 +72,7 @@ impl Way {
             return Self::Split(span);
         }
         let Some(row) = span else { return Self::Plain };
-        match batch.kinds.last() {
+        match batch.last_kind() {
             Some(StatementKind::Rollback) => Self::Within(row, statements),
             _ => Self::Within(row, statements.saturating_sub(1)),
         }
@@ -82,8 +82,8 @@ impl Way {
 /// Whether it only changes the session, which is done again for each new one.
 fn is_of_session(batch: &Batch, range: Range<usize>) -> bool {
     use StatementKind::{Begin, Lock, Savepoint, Select, Set};
-    let kinds = batch.kinds.get(range).unwrap_or_default();
-    kinds.iter().all(|kind| matches!(kind, Begin | Lock | Savepoint | Select | Set))
+    let mut stretches = batch.stretches_of(range);
+    stretches.all(|(stretch, _)| matches!(stretch.kind, Begin | Lock | Savepoint | Select | Set))
 }
 
 fn is_distributed(batch: &Batch, index: usize) -> bool {
@@ -91,6 +91,6 @@ fn is_distributed(batch: &Batch, index: usize) -> bool {
     let text = batch.statement(index).unwrap_or_default().trim_ascii_start();
     let starts =
         |word: &[u8]| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
-    batch.kinds.get(index).is_some_and(|kind| kinds.contains(kind))
+    batch.kind(index).is_some_and(|kind| kinds.contains(&kind))
         && (starts(b"XA ") || starts(b"PREPARE "))
 }

@@ -3,9 +3,10 @@
 use std::ops::Range;
 
 use super::{Filling, SEPARATOR};
+use crate::blocks::below;
 use crate::insert::Text;
 use crate::merging::Merger;
-use crate::position::Spot;
+use crate::position::{Cursor, Spot};
 use crate::types::Kind;
 
 /// How many statements are added at once.
@@ -23,12 +24,14 @@ pub(crate) struct Room {
     pub(crate) longest: usize,
 }
 
-/// A few statements of one window, each of which ends in a semicolon.
+/// A few statements of one window, each of which ends in a semicolon. Where they stand side by side,
+/// with nothing but a newline between them, only the first needs a line and a column.
 #[derive(Debug)]
 pub(crate) struct Few {
     count: usize,
-    /// Whether nothing but a newline stands between any of them.
-    in_lines: bool,
+    /// Which of them are not side by side with the one before, as bits: these have a line and a
+    /// column.
+    parted: u64,
     starts: [u32; FEW],
     ends: [u32; FEW],
     lines: [u32; FEW],
@@ -38,11 +41,11 @@ pub(crate) struct Few {
 impl Few {
     pub(crate) fn new() -> Self {
         let none = [0; FEW];
-        Self { count: 0, in_lines: true, starts: none, ends: none, lines: none, columns: none }
+        Self { count: 0, parted: 0, starts: none, ends: none, lines: none, columns: none }
     }
 
     pub(crate) fn clear(&mut self) {
-        (self.count, self.in_lines) = (0, true);
+        (self.count, self.parted) = (0, 0);
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -53,20 +56,22 @@ impl Few {
         self.count >= FEW
     }
 
-    /// Adds the statement from `spot` to `end`, for which there must be room.
+    /// Adds the statement from `start` to `end`, for which there must be room.
     #[inline]
-    pub(crate) fn push(&mut self, spot: Spot, end: usize) {
+    pub(crate) fn push(&mut self, start: usize, end: usize) {
         let index = self.count % FEW;
-        self.starts[index] = narrow(spot.at);
+        self.starts[index] = narrow(start);
         self.ends[index] = narrow(end);
-        self.lines[index] = spot.line;
-        self.columns[index] = spot.column;
         self.count += 1;
     }
 
-    /// Something else stands before the next than a newline.
-    pub(crate) fn part(&mut self) {
-        self.in_lines &= self.count == 0;
+    /// The next one, which begins at `spot`, is not side by side with the one before.
+    pub(crate) fn part(&mut self, spot: Spot) {
+        if !self.is_full() {
+            self.parted |= 1 << self.count;
+            self.lines[self.count % FEW] = spot.line;
+            self.columns[self.count % FEW] = spot.column;
+        }
     }
 
     /// All but the first are so many lines further down.
@@ -76,13 +81,22 @@ impl Few {
         }
     }
 
-    /// Where the statement of this index begins, if there is one.
-    pub(crate) fn spot(&self, index: usize) -> Option<Spot> {
-        let exists = index < self.count;
-        let index = index % FEW;
-        let Self { starts, lines, columns, .. } = self;
-        let spot = Spot { at: starts[index] as usize, line: lines[index], column: columns[index] };
-        exists.then_some(spot)
+    /// Where the statement of this index of a window begins, if there is one.
+    pub(crate) fn spot(&self, index: usize, window: &[u8]) -> Option<Spot> {
+        if index >= self.count.min(FEW) {
+            return None;
+        }
+        let known = (self.parted & below(index + 1)).checked_ilog2()? as usize;
+        let (from, to) = (self.starts[known] as usize, self.starts[index] as usize);
+        let (offset, line, column) = (0, self.lines[known], self.columns[known]);
+        let at = Cursor { offset, line, column }.after(window.get(from..to)?);
+        Some(Spot { at: to, line: at.line, column: at.column })
+    }
+
+    /// Those of the first so many that stand side by side, from this index on.
+    fn side_by_side(&self, index: usize, count: usize) -> Range<usize> {
+        let next = (self.parted & !below(index + 1)).trailing_zeros() as usize;
+        index..next.min(count)
     }
 
     /// Where the statement before the one of this index ends.
@@ -174,6 +188,14 @@ impl<'a> Adding<'a> {
     fn fit(&mut self, few: &Few) -> usize {
         let (starts, ends) = few.places();
         let most = self.bytes.min(self.most.saturating_sub(self.filled()));
+        if let ([start, ..], [.., end]) = (starts, ends)
+            && few.side_by_side(0, starts.len()) == (0..starts.len())
+            && starts.len() <= self.statements
+            && ((end - start) as usize) < most
+        {
+            self.bytes = self.bytes.saturating_sub((end - start) as usize + 2);
+            return starts.len();
+        }
         let mut bytes = 0;
         let lengths = starts.iter().zip(ends).map(|(start, end)| (end - start) as usize);
         let fitting = lengths.take(self.statements).take_while(|length| {
@@ -198,26 +220,60 @@ impl<'a> Adding<'a> {
         let mut room = self.most.saturating_sub(self.filled());
         let Some((merger, backslash)) = &mut self.merger else { return 0 };
         let (starts, ends) = few.places();
+        let text = |index: usize| {
+            let (start, end) = starts.get(index).zip(ends.get(index))?;
+            Some(Text::new(self.window, *start as usize, *end as usize))
+        };
+        let most = starts.len().min(self.statements);
         let first = self.filling.ends.len();
+        let mut bytes = self.bytes;
+        let mut fits = |text: &[u8], saved: usize| {
+            let more = bytes.saturating_add(saved);
+            let fits = text.len() < more.min(room) && text.len() <= self.longest;
+            if fits {
+                bytes = more.saturating_sub(text.len() + 2);
+                room = room.saturating_sub(text.len() + 2);
+            }
+            fits
+        };
+        let escapes = merger.escapes(*backslash);
         let mut count = 0;
-        for (start, end) in starts.iter().zip(ends).take(self.statements) {
-            let text = Text::new(self.window, *start as usize, *end as usize);
+        loop {
+            // Most are like the ones before them.
+            let (from, rows_left) = (count, merger.rows_left());
+            let (mut rows, mut saved) = (0, 0);
+            let mut is_full = count >= most;
+            while !is_full
+                && let Some(text) = text(count)
+                && let Some(more) = merger.rows_like(text, escapes)
+                && more <= rows_left - rows
+            {
+                let own = merger.around_rows() + self.filling.separator as usize - 1;
+                is_full = !fits(text.get(), own);
+                if !is_full {
+                    self.filling.separator = SEPARATOR.len() as u64 + 1;
+                    (rows, saved, count) = (rows + more, saved + own, count + 1);
+                    is_full = count >= most;
+                }
+            }
+            if count > from {
+                merger.take_like(rows);
+                self.filling.join_more(count - from, saved);
+            }
+            let Some(text) = text(count).filter(|_| !is_full) else { break };
             let found = merger.look(text, *backslash);
-            let text = text.get();
             let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
-            let bytes = self.bytes.saturating_add(saved);
-            if text.len() >= bytes.min(room) || text.len() > self.longest {
+            if !fits(text.get(), saved) {
                 break;
             }
-            self.bytes = bytes.saturating_sub(text.len() + 2);
-            room = room.saturating_sub(text.len() + 2);
-            merger.take(text, found);
+            merger.take(text.get(), found);
             if let Some(found) = found {
                 self.filling.locate_rows_of(first + count, found);
             }
             self.filling.separator = SEPARATOR.len() as u64 + 1;
             count += 1;
         }
+        self.bytes = bytes;
         count
     }
 
@@ -225,37 +281,25 @@ impl<'a> Adding<'a> {
     #[inline(never)]
     fn append(&mut self, few: &Few, count: usize, kind: Kind) {
         let (starts, ends) = few.places();
-        let (starts, ends) = (&starts[..count], &ends[..count]);
-        let mut filled = narrow(self.filled());
-        let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
-        let offset = self.offset;
-        let filling = &mut *self.filling;
-        if few.in_lines {
-            let before = starts[0];
-            filling.ends.extend(ends.iter().map(|end| filled.saturating_add(end - before + 2)));
-        } else {
-            filling.ends.extend(lengths().map(|length| {
-                filled = filled.saturating_add(length + 2);
-                filled
-            }));
+        let mut next = 0;
+        while next < count {
+            let together = few.side_by_side(next, count);
+            let (first, last) = (together.start, together.end - 1);
+            let (start, filled) = (starts[first], narrow(self.filled()));
+            let offset = self.offset.wrapping_add(u64::from(start));
+            let at = Cursor { offset, line: few.lines[first], column: few.columns[first] };
+            let filling = &mut *self.filling;
+            filling.place(at, kind, SEPARATOR.len() as u32);
+            let ends = &ends[together];
+            filling.ends.extend(ends.iter().map(|end| filled.saturating_add(end - start + 2)));
+            self.read = self.offset + u64::from(ends[last - first]) + 1;
+            self.filling.goes_on_at = Some(self.read + 1);
+            self.add_text(start as usize..ends[last - first] as usize + 1);
+            next = last + 1;
         }
-        filling.offsets.extend(starts.iter().map(|start| offset.wrapping_add(u64::from(*start))));
-        filling.lines.extend_from_slice(&few.lines[..count]);
-        filling.columns.extend_from_slice(&few.columns[..count]);
-        filling.lengths.extend(lengths());
-        filling.kinds.resize(filling.kinds.len() + count, kind);
-        filling.has_other_kinds |= !kind.is_plain_change();
         self.statements -= count;
         self.taken += count as u64;
         self.changes |= kind != Kind::Select;
-        self.read = offset + u64::from(ends[count - 1]) + 1;
-        if few.in_lines {
-            self.add_text(starts[0] as usize..ends[count - 1] as usize + 1);
-        } else {
-            for (start, end) in starts.iter().zip(ends) {
-                self.add_text(*start as usize..*end as usize + 1);
-            }
-        }
     }
 
     /// Adds text up to a terminator, and a newline.

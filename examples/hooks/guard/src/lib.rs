@@ -43,13 +43,19 @@ impl Guest for Component {
             Body::Bytes(bytes) => bytes,
         };
         let mut start = 0;
-        for (index, (kind, &end)) in batch.kinds.iter().zip(&batch.ends).enumerate() {
+        let mut stretches = batch.stretches.iter().peekable();
+        let (mut line, mut kind) = (1, Kind::Other);
+        for (index, &end) in batch.ends.iter().enumerate() {
+            if let Some(next) = stretches.next_if(|next| next.first as usize == index) {
+                (line, kind) = (u64::from(next.line), next.kind);
+            }
             let text = body.get(start..end as usize).unwrap_or_default();
             start = end as usize;
-            if let Some(reason) = rules.refuses(name(*kind), text) {
+            let starts_in = line;
+            line += text.iter().filter(|byte| **byte == b'\n').count() as u64;
+            if let Some(reason) = rules.refuses(name(kind), text) {
                 let number = batch.first_statement + index as u64;
-                let line = batch.lines.get(index).copied().unwrap_or_default();
-                let reason = format!("statement {number} (line {line}): {reason}");
+                let reason = format!("statement {number} (line {starts_in}): {reason}");
                 return Ok(match rules.skips() {
                     true => Verdict::Skip(reason),
                     false => Verdict::Abort(reason),

@@ -36,7 +36,9 @@ impl Guest for Component {
         if batch.copy.is_some() {
             return Ok(Verdict::Proceed);
         }
-        let places = (batch.ends.as_slice(), batch.lengths.as_slice());
+        let terminators: Vec<(u32, u32)> =
+            batch.stretches.iter().map(|one| (one.first, one.terminator)).collect();
+        let places = (batch.ends.as_slice(), terminators.as_slice());
         Ok(Verdict::Replace(match batch.body {
             Body::Text(text) => {
                 let tagged = tag.put(text.as_bytes(), places);

@@ -28,18 +28,23 @@ impl Tag {
         Ok(Self { comment: format!(" /*{}*/", pairs.join(",")), each })
     }
 
-    /// The body with the comment behind its first statement, or behind each. `ends` and `lengths`
-    /// say where the statements end, with and without their terminators.
-    pub(crate) fn put(&self, body: &[u8], (ends, lengths): (&[u32], &[u32])) -> Vec<u8> {
+    /// The body with the comment behind its first statement, or behind each. `ends` says where the
+    /// statements end, and `terminators` from which statement on how many bytes of them are the
+    /// terminator, without the newline that parts them from the next.
+    pub(crate) fn put(&self, body: &[u8], (ends, terminators): (&[u32], &[(u32, u32)])) -> Vec<u8> {
         let count = if self.each { ends.len() } else { 1 };
         let mut tagged = Vec::with_capacity(body.len() + count * self.comment.len());
-        let (mut copied, mut start) = (0, 0);
-        for (&end, &length) in ends.iter().zip(lengths).take(count) {
-            let statement_end = (start + length as usize).min(body.len());
+        let (mut copied, mut terminator) = (0, 0);
+        let mut terminators = terminators.iter().peekable();
+        for (index, &end) in ends.iter().enumerate().take(count) {
+            if let Some((_, bytes)) = terminators.next_if(|(first, _)| *first as usize == index) {
+                terminator = *bytes as usize;
+            }
+            let newline = usize::from(index + 1 < ends.len());
+            let statement_end = (end as usize).saturating_sub(terminator + newline);
             tagged.extend_from_slice(body.get(copied..statement_end).unwrap_or_default());
             tagged.extend_from_slice(self.comment.as_bytes());
-            copied = statement_end;
-            start = end as usize;
+            copied = statement_end.max(copied);
         }
         tagged.extend_from_slice(body.get(copied..).unwrap_or_default());
         tagged
@@ -64,17 +69,17 @@ fn encoded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn tagged(config: &str, body: &str, places: (&[u32], &[u32])) -> String {
+    fn tagged(config: &str, body: &str, places: (&[u32], &[(u32, u32)])) -> String {
         let tag = Tag::read(config).expect("the configuration is right");
         String::from_utf8(tag.put(body.as_bytes(), places)).expect("text stays text")
     }
 
     #[test]
     fn the_comment_stands_between_a_statement_and_its_terminator() {
-        let (body, places) = ("INSERT 1;\nINSERT 2;", ([10, 19].as_slice(), [8, 8].as_slice()));
+        let (body, places) = ("INSERT 1;\nINSERT 2;", ([10, 19].as_slice(), [(0, 1)].as_slice()));
         assert_eq!(tagged("a=b", body, places), "INSERT 1 /*a='b'*/;\nINSERT 2;");
         assert_eq!(tagged("a=b,each", body, places), "INSERT 1 /*a='b'*/;\nINSERT 2 /*a='b'*/;");
-        assert_eq!(tagged("a=b", "INSERT 1", (&[8], &[8])), "INSERT 1 /*a='b'*/");
+        assert_eq!(tagged("a=b", "INSERT 1", (&[8], &[(0, 0)])), "INSERT 1 /*a='b'*/");
     }
 
     #[test]

@@ -5,16 +5,15 @@ use sql_batcher_adapters::{CopyPart, Scope};
 use twox_hash::XxHash3_128;
 
 use super::{Check, Checks, ensure};
-use crate::batch::{Batch, Place, SealReason};
+use crate::batch::{Batch, Place, SealReason, Stretch};
 
 /// A batch that hooks are being asked about.
 #[derive(Debug)]
 pub(super) struct Shown {
     id: u64,
     first_statement: u64,
+    stretches: Vec<Stretch>,
     offsets: Vec<u64>,
-    lines: Vec<u32>,
-    columns: Vec<u32>,
     scope: Scope,
     ends_transaction: bool,
     copy: Option<CopyPart>,
@@ -41,9 +40,8 @@ impl Shown {
         Self {
             id: batch.id,
             first_statement: batch.first_statement,
-            offsets: batch.offsets.clone(),
-            lines: batch.lines.clone(),
-            columns: batch.columns.clone(),
+            stretches: batch.stretches.clone(),
+            offsets: batch.offsets().collect(),
             scope: batch.scope,
             ends_transaction: batch.ends_transaction,
             copy: batch.copy,
@@ -65,14 +63,28 @@ impl Shown {
     fn is_same_as(&self, batch: &Batch) -> bool {
         self.id == batch.id
             && self.first_statement == batch.first_statement
-            && self.offsets == batch.offsets
-            && self.lines == batch.lines
-            && self.columns == batch.columns
+            && self.is_where(batch)
             && self.scope == batch.scope
             && self.ends_transaction == batch.ends_transaction
             && self.copy == batch.copy
             && self.sealed_by == batch.sealed_by
             && self.body == digest(&batch.body)
+    }
+}
+
+impl Shown {
+    /// Whether a batch comes from where this one does.
+    fn is_where(&self, batch: &Batch) -> bool {
+        if !self.is_replaced {
+            return self.stretches == batch.stretches;
+        }
+        // How many lines a stretch has is not known without its text.
+        let is_there = |first: &Stretch| {
+            batch.stretches_of(first.first as usize..batch.statements()).next().is_some_and(
+                |(stretch, _)| (stretch.line, stretch.column) == (first.line, first.column),
+            )
+        };
+        batch.offsets().eq(self.offsets.iter().copied()) && self.stretches.iter().all(is_there)
     }
 }
 
@@ -186,7 +198,7 @@ mod tests {
         let mut other = batch(&["a"]);
         other.body = statement.as_bytes().to_vec();
         other.ends = vec![other.body.len() as u32];
-        other.lengths = other.ends.clone();
+        other.stretches[0].terminator = 0;
         other
     }
 
@@ -252,7 +264,8 @@ mod tests {
         checks.may_skip = true;
         checks.skipped(1).unwrap();
         let mut second = batch(&["c"]);
-        (second.id, second.first_statement, second.offsets) = (2, 2, vec![6]);
+        (second.id, second.first_statement) = (2, 2);
+        second.stretches[0].offset = 6;
         checks.asked(0, &second).unwrap();
         assert!(checks.skipped(2).unwrap_err().contains("which no hook has said"));
     }
