@@ -4,14 +4,24 @@
 use std::{
     env,
     io::{self, IsTerminal as _},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
 };
 
 use opentelemetry_sdk::trace::SdkTracer;
-use tracing::{Level, Metadata, level_filters::LevelFilter};
+use tracing::{
+    Level, Metadata,
+    level_filters::LevelFilter,
+    span::{Attributes, Id},
+};
 use tracing_subscriber::{
     Layer, Registry,
     filter::{Targets, filter_fn},
-    layer::SubscriberExt as _,
+    layer::{Context, SubscriberExt as _},
 };
 
 use crate::cli::{args::Format, progress::Progress};
@@ -43,7 +53,7 @@ struct Levels {
 }
 
 /// Starts the log, and gives spans to the tracer, if there is one.
-pub(super) fn start(plan: LogPlan, progress: &Progress, tracer: Option<SdkTracer>) {
+pub(super) fn start(plan: LogPlan, progress: &Progress, tracer: Option<(SdkTracer, OpenSpans)>) {
     let levels = plan.levels();
     let wanted = filter_fn(move |metadata| levels.want(metadata));
     // The program's own level is never below the library's.
@@ -68,7 +78,7 @@ fn layer(format: Format, progress: Progress) -> BoxedLayer {
 
 /// The library's spans, with what is said in them. Where in the code that is, and in which thread,
 /// says nothing to whoever runs the program.
-fn spans(tracer: SdkTracer) -> BoxedLayer {
+fn spans((tracer, open): (SdkTracer, OpenSpans)) -> BoxedLayer {
     let library = Targets::new().with_target(LIBRARY, Level::DEBUG);
     tracing_opentelemetry::layer()
         .with_tracer(tracer)
@@ -76,8 +86,34 @@ fn spans(tracer: SdkTracer) -> BoxedLayer {
         .with_threads(false)
         .with_tracked_inactivity(false)
         .with_target(false)
+        // What is closed was given to the tracer before.
+        .and_then(open)
         .with_filter(library)
         .boxed()
+}
+
+/// How many spans are open. A driver's thread may hold one a moment longer than the run lasts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct OpenSpans(Arc<AtomicUsize>);
+
+impl OpenSpans {
+    /// Waits until none is, for so long at most.
+    pub(super) fn end(&self, within: Duration) {
+        let started = Instant::now();
+        while self.0.load(Ordering::Acquire) > 0 && started.elapsed() < within {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+impl Layer<Registry> for OpenSpans {
+    fn on_new_span(&self, _: &Attributes<'_>, _: &Id, _: Context<'_, Registry>) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn on_close(&self, _: Id, _: Context<'_, Registry>) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl LogPlan {

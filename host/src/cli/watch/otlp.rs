@@ -22,11 +22,16 @@ use opentelemetry_sdk::{
 };
 use url::Url;
 
-use super::sender::{Sender, Trouble};
+use super::{
+    logs::OpenSpans,
+    sender::{Sender, Trouble},
+};
 use crate::cli::Usage;
 
 /// How long the end of the program waits for the collector.
 const FLUSH: Duration = Duration::from_secs(5);
+/// How long it waits before for spans that others hold.
+const LAST_SPAN: Duration = Duration::from_secs(1);
 /// How long a request may take, where no variable says otherwise: the specification's default,
 /// <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +54,7 @@ const METRICS: Signal = Signal { path: "metrics", variable: "METRICS" };
 /// Traces and metrics under way to a collector.
 pub(super) struct Otlp {
     spans: SdkTracerProvider,
+    open: OpenSpans,
     trouble: Trouble,
 }
 
@@ -80,16 +86,17 @@ impl Otlp {
             .with_batch_exporter(spans.map_err(unusable)?)
             .build();
         let reader = PeriodicReader::builder(metrics.map_err(unusable)?).build();
-        Ok((Self { spans, trouble }, reader))
+        Ok((Self { spans, open: OpenSpans::default(), trouble }, reader))
     }
 
-    /// What spans are given to.
-    pub(super) fn tracer(&self) -> SdkTracer {
-        self.spans.tracer(TRACER)
+    /// What spans are given to, and what counts them.
+    pub(super) fn tracer(&self) -> (SdkTracer, OpenSpans) {
+        (self.spans.tracer(TRACER), self.open.clone())
     }
 
     /// Sends the rest, for [`FLUSH`] at most.
     pub(super) fn end(self, meters: SdkMeterProvider) {
+        self.open.end(LAST_SPAN);
         let (done, all) = mpsc::channel();
         let spans = self.spans;
         let ends: [Box<dyn FnOnce() -> OTelSdkResult + Send>; 2] = [
