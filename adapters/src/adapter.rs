@@ -1,6 +1,6 @@
 //! The trait that every database implements, and what crosses it.
 
-use std::time::Duration;
+use std::{any::Any, time::Duration};
 
 use async_trait::async_trait;
 
@@ -129,6 +129,10 @@ pub struct Request<'a> {
     pub inserts: &'a [InsertRows],
 }
 
+/// What an adapter has made of a request before there is a session to run it in: see
+/// [`Adapter::prepare`].
+pub type Prepared = Box<dyn Any + Send>;
+
 /// What an applied request did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -148,6 +152,13 @@ pub trait Adapter: Send + Sync + 'static {
     /// Where no session is to be had: unreachable, refused, none free in the pool.
     async fn acquire(&self) -> Result<Box<dyn Connection>, AdapterError>;
 
+    /// Does what can be done of a request without a session, so that its session can begin with the
+    /// rest at once ([`Connection::execute_prepared`]). It may take as long as reading the request
+    /// takes, and memory as the request has. None where there is nothing to be done, or the request
+    /// will be refused.
+    fn prepare(&self, _: &Request<'_>) -> Option<Prepared> {
+        None
+    }
     /// Closes what the adapter opened itself, and waits until it is closed; a pool that it was
     /// given stays open.
     async fn close(&self);
@@ -166,6 +177,19 @@ pub trait Connection: Send {
     /// of an [`Scope::Atomic`] request is applied, unless [`Problem::outcome_unknown`] says that
     /// this is not known. A request with [`Scope::Scripted`] leaves the transaction open.
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem>;
+
+    /// As [`Connection::execute`], with what [`Adapter::prepare`] of the same adapter has made of
+    /// the same request.
+    ///
+    /// # Errors
+    /// As [`Connection::execute`].
+    async fn execute_prepared(
+        &mut self,
+        request: Request<'_>,
+        _: Prepared,
+    ) -> Result<Effects, Problem> {
+        self.execute(request).await
+    }
 
     /// Opens a transaction that spans requests.
     ///

@@ -49,6 +49,13 @@ impl<'a> Body<'a> {
         })
     }
 
+    /// The bytes of the statement of this index.
+    pub(crate) fn statement(&self, index: u32) -> Option<&'a [u8]> {
+        let end = *self.ends.get(index as usize)?;
+        let before = index.checked_sub(1).and_then(|before| self.ends.get(before as usize));
+        self.bytes.get(before.copied().unwrap_or(0) as usize..end as usize)
+    }
+
     /// Which statement a place in the body belongs to; the last, for its end.
     pub(crate) fn statement_at(&self, offset: u32) -> u32 {
         let index = self.ends.partition_point(|&end| end <= offset);

@@ -23,8 +23,8 @@ mod query;
 mod values;
 
 pub use adapter::{
-    Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, InsertRows, Request,
-    Scope,
+    Adapter, Cancel, Capabilities, Connection, CopyPart, Dialect, Effects, InsertRows, Prepared,
+    Request, Scope,
 };
 pub use connect::connect;
 pub use failure::{AdapterError, Fault, Problem};

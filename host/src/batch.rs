@@ -209,6 +209,11 @@ impl Batch {
 
     /// The texts of these statements, without their terminators.
     pub(crate) fn texts(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
+        self.text_ranges(range).map(|text| self.body.get(text).unwrap_or_default())
+    }
+
+    /// Where the texts of these statements are in `body`.
+    pub(crate) fn text_ranges(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
         let last = self.statements().saturating_sub(1);
         self.stretches_of(range).flat_map(move |(stretch, statements)| {
             let mut start = self.range(statements.start).map_or(0, |range| range.start);
@@ -218,7 +223,7 @@ impl Batch {
                 let end = *end as usize;
                 let text = start..end.saturating_sub(stretch.terminator as usize + newline);
                 start = end;
-                self.body.get(text).unwrap_or_default()
+                text
             })
         })
     }

@@ -30,7 +30,7 @@ use crate::{
     progress::{Outcome, Progress},
     run_batch::Landed,
     sandbox::Session,
-    send::Refusal,
+    send::{Ready, Refusal},
     session_memory::SessionMemory,
     slot::Slot,
     tally::{Observer, Tally},
@@ -92,6 +92,8 @@ struct Run {
     progress: Progress,
     /// Batches that the component has handed out and that are not under way.
     queue: VecDeque<Batch>,
+    /// The next of them, by its number, and its text.
+    ready: Option<(u64, Ready)>,
     /// Batches and bytes that were handed out and are never sent.
     given_back: (u64, u64),
     flights: JoinSet<Landed>,
@@ -128,6 +130,7 @@ impl Driver {
             driver: self,
             progress: Progress { ready: true, ..Progress::default() },
             queue: VecDeque::new(),
+            ready: None,
             given_back: (0, 0),
             flights: JoinSet::new(),
             landed: 0,

@@ -21,7 +21,7 @@ use crate::{
     narrow::{Narrowed, narrow},
     progress::{Cause, Interruption, Outcome},
     retry::{Attempts, RetryCounts},
-    send::{Piece, Rows, can_be_apart},
+    send::{Piece, Ready, Rows, can_be_apart},
     session_memory::is_whole_transaction,
     slot::Slot,
     trouble::{End, Failed, Trouble},
@@ -34,6 +34,8 @@ pub(crate) struct Flight {
     pub(crate) parts: Vec<Part>,
     /// The ledger's rows that are to be written with it.
     pub(crate) rows: Rows,
+    /// Its text, where that was made before.
+    pub(crate) ready: Option<Ready>,
     pub(crate) sources: Arc<Sources>,
     /// Counts it as long as it is under way; none where nothing is sent.
     pub(crate) _under_way: Option<UnderWay>,
@@ -72,17 +74,20 @@ enum Task {
 struct Work<'a> {
     slot: &'a mut Slot,
     flight: &'a Flight,
+    ready: Option<Ready>,
     outcome: Outcome,
     tries: Tries,
     around: u32,
 }
 
 /// Runs one batch, piece by piece, and hands the slot back.
-pub(crate) async fn run(mut slot: Slot, flight: Flight) -> Landed {
+pub(crate) async fn run(mut slot: Slot, mut flight: Flight) -> Landed {
     let started = Instant::now();
+    let ready = flight.ready.take();
     let mut work = Work {
         slot: &mut slot,
         flight: &flight,
+        ready,
         outcome: Outcome::default(),
         tries: Tries::default(),
         around: 0,
@@ -251,6 +256,8 @@ impl Work<'_> {
         if piece.apart.is_empty() {
             piece.apart = apart;
         }
+        let is_whole = piece.range == (0..self.flight.batch.statements());
+        piece.ready = self.ready.take().filter(|_| is_whole && piece.apart.is_empty());
         let mut attempts = Attempts::new(&self.slot.retries);
         loop {
             self.tries.attempts += 1;

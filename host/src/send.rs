@@ -5,9 +5,14 @@ mod joined;
 mod text;
 mod way;
 
-use std::ops::Range;
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+};
 
-use sql_batcher_adapters::{Connection, CopyPart, Effects, Fault, Problem, Request, Scope};
+use sql_batcher_adapters::{
+    Adapter, Connection, CopyPart, Effects, Fault, Prepared, Problem, Request, Scope,
+};
 
 pub(crate) use self::{
     joined::{Bounds, Recovery, can_be_apart},
@@ -35,6 +40,33 @@ pub(crate) struct Piece<'a> {
     recovery: Recovery,
     bounds: Bounds,
     way: Way,
+    /// Its text, where that was made before.
+    pub(crate) ready: Option<Ready>,
+}
+
+/// The text of a whole batch, made before there was a connection for it.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    text: Text,
+    /// What the adapter has made of it; for the first attempt.
+    prepared: Mutex<Option<Prepared>>,
+}
+
+impl Ready {
+    /// None where the batch is sent as it is. `locates_rows`: whether INSERTs may go the fast way.
+    pub(crate) fn of(batch: &Batch, locates_rows: bool, adapter: &dyn Adapter) -> Option<Self> {
+        if batch.joins.is_empty() {
+            return None;
+        }
+        let layout = Layout { locates_rows, ..Layout::default() };
+        let text = Text::of(batch, 0..batch.statements(), &layout);
+        let prepared = Mutex::new(adapter.prepare(&text.request(batch.scope)));
+        Some(Self { text, prepared })
+    }
+
+    fn take_prepared(&self) -> Option<Prepared> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
 }
 
 /// A piece that was refused.
@@ -103,7 +135,7 @@ impl<'a> Piece<'a> {
         let recovery = Recovery::of(batch, &range, &bounds, open);
         // What could not be taken apart is not joined.
         let apart = if recovery == Recovery::None { range.clone() } else { 0..0 };
-        Self { batch, range, apart, recovery, bounds, way }
+        Self { batch, range, apart, recovery, bounds, way, ready: None }
     }
 
     /// Whether any of its statements are one to the database.
@@ -197,10 +229,21 @@ impl<'a> Piece<'a> {
         connection: &mut dyn Connection,
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
-        let locates_rows = self.bounds.fast_path;
-        let layout = Layout { row, locates_rows, ..Layout::default() };
-        let text = Text::of(self.batch, self.range.clone(), &layout);
-        let executed = connection.execute(text.request(self.batch.scope)).await;
+        let made;
+        let (text, prepared) = match self.ready.as_ref().filter(|_| row.is_none()) {
+            Some(ready) => (&ready.text, ready.take_prepared()),
+            None => {
+                let locates_rows = self.bounds.fast_path;
+                let layout = Layout { row, locates_rows, ..Layout::default() };
+                made = Text::of(self.batch, self.range.clone(), &layout);
+                (&made, None)
+            }
+        };
+        let request = text.request(self.batch.scope);
+        let executed = match prepared {
+            Some(prepared) => connection.execute_prepared(request, prepared).await,
+            None => connection.execute(request).await,
+        };
         let own_rows = u64::from(row.is_some());
         executed
             .map(|Effects { rows }| Effects {

@@ -1,20 +1,22 @@
 //! Requests in a session.
 
 use std::{
-    mem,
+    iter::Peekable,
+    mem, slice,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
+    vec,
 };
 
 use async_trait::async_trait;
 use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
-    AdapterError, Cancel, Connection, Effects, Fault, InsertRows, Problem, Request, Scope,
-    body::Body, insert::Insert, pool,
+    AdapterError, Cancel, Connection, Effects, Fault, InsertRows, Prepared, Problem, Request,
+    Scope, body::Body, pool,
 };
 
 use super::{
@@ -105,11 +107,13 @@ pub(super) struct Session {
 type Link = Arc<Mutex<Option<Lease>>>;
 
 /// A request that has its own bytes, for another thread.
-struct Work {
+pub(super) struct Work {
     body: Vec<u8>,
     ends: Vec<u32>,
     scope: Scope,
     inserts: Vec<InsertRows>,
+    /// How each of the INSERTs is to be sent, where that was found before.
+    plans: Option<Vec<Option<Plan>>>,
 }
 
 /// Stops what runs when the future that waits for it is dropped.
@@ -163,6 +167,11 @@ impl Session {
         }
     }
 
+    async fn run(&mut self, work: Work) -> Result<Effects, Problem> {
+        let rows = self.on_handle(move |database, signal| work.run(database, signal)).await?;
+        Ok(Effects { rows: Some(rows) })
+    }
+
     /// A command of the adapter's own.
     async fn command(&mut self, sql: &'static str) -> Result<(), Problem> {
         self.on_handle(move |database, _| {
@@ -183,18 +192,18 @@ async fn caught_up(lease: &mut Lease) -> Result<(), sqlx::Error> {
 #[async_trait]
 impl Connection for Session {
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
-        if request.copy.is_some() {
-            return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
+        self.run(Work::of(&request)?).await
+    }
+
+    async fn execute_prepared(
+        &mut self,
+        request: Request<'_>,
+        prepared: Prepared,
+    ) -> Result<Effects, Problem> {
+        match prepared.downcast::<Work>() {
+            Ok(work) => self.run(*work).await,
+            Err(_) => self.execute(request).await,
         }
-        Body::of(&request)?.without_zero()?;
-        let work = Work {
-            body: request.body.to_vec(),
-            ends: request.ends.to_vec(),
-            scope: request.scope,
-            inserts: request.inserts.to_vec(),
-        };
-        let rows = self.on_handle(move |database, signal| work.run(database, signal)).await?;
-        Ok(Effects { rows: Some(rows) })
     }
 
     async fn begin(&mut self) -> Result<(), Problem> {
@@ -278,11 +287,36 @@ fn crashed(source: Box<dyn std::error::Error + Send + Sync>) -> Problem {
 }
 
 impl Work {
+    /// # Errors
+    /// What the database does not take.
+    pub(super) fn of(request: &Request<'_>) -> Result<Self, Problem> {
+        if request.copy.is_some() {
+            return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
+        }
+        Body::of(request)?.without_zero()?;
+        Ok(Self {
+            body: request.body.to_vec(),
+            ends: request.ends.to_vec(),
+            scope: request.scope,
+            inserts: request.inserts.to_vec(),
+            plans: None,
+        })
+    }
+
+    /// Reads the rows of the INSERTs that go the fast way.
+    pub(super) fn plan(&mut self) {
+        let Ok(body) = Body::new(&self.body, &self.ends) else { return };
+        let plan = |at: &InsertRows| Plan::of(body.statement(at.statement)?, at);
+        self.plans = Some(self.inserts.iter().map(plan).collect());
+    }
+
     /// Runs the statements; gives the rows that were changed.
-    fn run(self, database: &mut Database<'_>, signal: &Signal) -> Result<u64, Problem> {
+    fn run(mut self, database: &mut Database<'_>, signal: &Signal) -> Result<u64, Problem> {
+        let plans = self.plans.take().map(Vec::into_iter);
         let body = Body::new(&self.body, &self.ends)?;
+        let inserts = Inserts { all: self.inserts.iter().peekable(), plans };
         if self.scope != Scope::Atomic || body.count() == 1 {
-            return each(body, &self.inserts, database, signal).map_err(|mut problem| {
+            return each(body, inserts, database, signal).map_err(|mut problem| {
                 if self.scope == Scope::Atomic {
                     problem.kept = 0;
                 }
@@ -290,7 +324,7 @@ impl Work {
             });
         }
         database.run(b"BEGIN").map_err(Failure::into_problem)?;
-        let ran = each(body, &self.inserts, database, signal)
+        let ran = each(body, inserts, database, signal)
             .and_then(|rows| match signal.asks_to_stop() {
                 true => Err(Failure::interrupted().into_problem()),
                 false => Ok(rows),
@@ -311,21 +345,38 @@ impl Work {
     }
 }
 
+/// The INSERTs that go the fast way, in their order.
+struct Inserts<'a> {
+    all: Peekable<slice::Iter<'a, InsertRows>>,
+    /// How each of them is to be sent, where that was found before.
+    plans: Option<vec::IntoIter<Option<Plan>>>,
+}
+
+impl Inserts<'_> {
+    /// How the statement of this index is sent; none: as it is.
+    fn plan_of(&mut self, index: u32, statement: &[u8]) -> Option<Plan> {
+        let at = self.all.next_if(|insert| insert.statement == index)?;
+        match &mut self.plans {
+            Some(plans) => plans.next()?,
+            None => Plan::of(statement, at),
+        }
+    }
+}
+
 /// Runs each statement; what is kept is what stands outside a transaction.
 fn each(
     body: Body<'_>,
-    inserts: &[InsertRows],
+    mut inserts: Inserts<'_>,
     database: &mut Database<'_>,
     signal: &Signal,
 ) -> Result<u64, Problem> {
     let mut rows = 0;
     let mut kept = 0;
-    let mut inserts = inserts.iter().peekable();
     for (index, (start, statement)) in (0..).zip(body.statements()) {
-        let at = inserts.next_if(|insert| insert.statement == index);
+        let plan = inserts.plan_of(index, statement);
         let ran = match signal.asks_to_stop() {
             true => Err(Failure::interrupted()),
-            false => one(statement, at, database),
+            false => one(statement, plan, database),
         };
         match ran {
             Ok(changed) => rows += changed,
@@ -346,13 +397,8 @@ fn each(
 }
 
 /// Runs a statement, the fastest way there is.
-fn one(
-    statement: &[u8],
-    at: Option<&InsertRows>,
-    database: &mut Database<'_>,
-) -> Result<u64, Failure> {
-    let plan = at.and_then(|at| Insert::of(statement, at)).and_then(Plan::of);
-    match plan.and_then(|plan| database.insert(&plan)) {
+fn one(statement: &[u8], plan: Option<Plan>, database: &mut Database<'_>) -> Result<u64, Failure> {
+    match plan.and_then(|plan| database.insert(&plan, statement)) {
         Some(inserted) => inserted,
         None => database.run(statement),
     }

@@ -5,9 +5,10 @@
 //! defaults and conflict clauses, the same error, whole or not at all, and the same `changes()`. Bound
 //! values would be several statements instead, as their number is limited.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, ops::Range};
 
 use crate::{
+    InsertRows,
     insert::{Insert, holds},
     literals::{Literal, Number, Rows, Syntax, digits, value_of},
 };
@@ -23,7 +24,7 @@ const MAX_DIGITS: usize = 15;
 /// How many bytes of text a value has, about: room is made for so many.
 const EXPECTED_BYTES: usize = 12;
 
-/// The most values that are held in memory, 24 bytes each; an INSERT of more is sent as text.
+/// The most values that are held in memory, 16 bytes each; an INSERT of more is sent as text.
 const MAX_VALUES: usize = 1 << 21;
 
 /// Powers of ten that are exact, by which a whole number below 2^53 is multiplied or divided with
@@ -33,23 +34,47 @@ const TENS: [f64; 16] =
 
 /// A value as SQLite stores it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value<'a> {
+pub(super) enum Value {
     Null,
     Integer(i64),
     Real(f64),
     /// A text that is what stands between the quotes.
-    Text(&'a [u8]),
+    Text(Place),
     /// A text with doubled quotes, as it stands between quotes itself.
-    Quoted(&'a [u8]),
+    Quoted(Place),
     /// Pairs of hexadecimal digits.
-    Blob(&'a [u8]),
+    Blob(Place),
+}
+
+/// Where in the rows something stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    start: u32,
+    length: u32,
+}
+
+impl Place {
+    /// Of a part of the rows.
+    #[inline]
+    fn of(part: &[u8], rows: &[u8]) -> Option<Self> {
+        let start = part.as_ptr().addr().checked_sub(rows.as_ptr().addr())?;
+        Some(Self { start: u32::try_from(start).ok()?, length: u32::try_from(part.len()).ok()? })
+    }
+
+    /// What stands there.
+    #[inline]
+    pub(super) fn get(self, rows: &[u8]) -> Option<&[u8]> {
+        rows.get(self.start as usize..)?.get(..self.length as usize)
+    }
 }
 
 /// An INSERT that can be sent so.
 #[derive(Debug, PartialEq)]
-pub(super) struct Plan<'a> {
+pub(super) struct Plan {
+    /// Where the rows are in the statement.
+    pub(super) rows: Range<usize>,
     /// The values, row by row.
-    pub(super) values: Vec<Value<'a>>,
+    pub(super) values: Vec<Value>,
     /// Values of a row.
     pub(super) columns: usize,
     /// What the virtual table is called.
@@ -62,10 +87,10 @@ pub(super) struct Plan<'a> {
 /// tables, which cannot be called.
 const SOURCE: &CStr = c"sql_batcher_rows";
 
-impl<'a> Plan<'a> {
+impl Plan {
     /// Reads all rows; none where it is not certain that the result would be the same.
-    pub(super) fn of(insert: Insert<'a>) -> Option<Self> {
-        let Insert { into, rows, tail } = insert;
+    pub(super) fn of(statement: &[u8], at: &InsertRows) -> Option<Self> {
+        let Insert { into, rows, tail } = Insert::of(statement, at)?;
         if rows.len() < MIN_BYTES || !is_plain(into) || !is_known(tail) {
             return None;
         }
@@ -81,7 +106,8 @@ impl<'a> Plan<'a> {
         sql.extend_from_slice(SOURCE.to_bytes());
         sql.extend_from_slice(b"() WHERE true ");
         sql.extend_from_slice(tail);
-        Some(Self { values, columns, source: SOURCE, sql })
+        let start = at.prefix as usize;
+        Some(Self { rows: start..start + rows.len(), values, columns, source: SOURCE, sql })
     }
 }
 
@@ -108,13 +134,13 @@ fn is_known(tail: &[u8]) -> bool {
 /// All values, and how many each of the rows has, if they are as many and all of them understood. Of
 /// one row alone there is nothing to gain, and SQLite looks at its foreign keys before it is
 /// inserted: then a failure leaves `last_insert_rowid()` as it was.
-fn read(rows: &[u8]) -> Option<(Vec<Value<'_>>, usize)> {
-    let mut values = Vec::with_capacity((rows.len() / EXPECTED_BYTES).min(MAX_VALUES));
-    let mut rows = Rows::new(rows, Syntax::Sqlite);
+fn read(text: &[u8]) -> Option<(Vec<Value>, usize)> {
+    let mut values = Vec::with_capacity((text.len() / EXPECTED_BYTES).min(MAX_VALUES));
+    let mut rows = Rows::new(text, Syntax::Sqlite);
     let mut columns = None;
     let mut put = |_, literal| {
         let has_room = values.len() < MAX_VALUES;
-        values.push(value(&literal).filter(|_| has_room)?);
+        values.push(value(&literal, text).filter(|_| has_room)?);
         Some(())
     };
     while let Some(count) = rows.read(&mut put).ok()? {
@@ -125,17 +151,17 @@ fn read(rows: &[u8]) -> Option<(Vec<Value<'_>>, usize)> {
     columns.filter(|columns| values.len() > *columns).map(|columns| (values, columns))
 }
 
-/// The value of a literal; none where it is not certain.
+/// The value of a literal of these rows; none where it is not certain.
 #[inline]
-fn value<'a>(literal: &Literal<'a>) -> Option<Value<'a>> {
+fn value(literal: &Literal<'_>, rows: &[u8]) -> Option<Value> {
     Some(match literal {
         Literal::Null => Value::Null,
         Literal::Boolean(value) => Value::Integer(i64::from(*value)),
         Literal::Number(number) if number.is_whole => Value::Integer(whole(number)?),
         Literal::Number(number) => Value::Real(real(number)?),
-        Literal::Text(text) if text.has_quotes => Value::Quoted(text.quoted),
-        Literal::Text(text) => Value::Text(text.quoted),
-        Literal::Blob(digits) => Value::Blob(digits),
+        Literal::Text(text) if text.has_quotes => Value::Quoted(Place::of(text.quoted, rows)?),
+        Literal::Text(text) => Value::Text(Place::of(text.quoted, rows)?),
+        Literal::Blob(digits) => Value::Blob(Place::of(digits, rows)?),
     })
 }
 
@@ -202,13 +228,19 @@ fn exponent(digits: &[u8]) -> Option<i64> {
 mod tests {
     use super::*;
 
-    fn plan<'a>(into: &'a str, rows: &'a str, tail: &'a str) -> Option<Plan<'a>> {
-        let (into, rows, tail) = (into.as_bytes(), rows.as_bytes(), tail.as_bytes());
-        Plan::of(Insert { into, rows, tail })
+    fn plan(into: &str, rows: &str, tail: &str) -> Option<Plan> {
+        let (prefix, tail) = (format!("{into} VALUES "), format!(" {tail}"));
+        let at = InsertRows {
+            statement: 0,
+            prefix: prefix.len() as u32,
+            tail: if tail == " " { 0 } else { tail.len() as u32 },
+        };
+        Plan::of(format!("{prefix}{}{tail};", rows.trim_end()).as_bytes(), &at)
     }
 
     fn long(rows: &str) -> String {
-        format!("{rows}{}", " ".repeat(MIN_BYTES))
+        let (first, rest) = rows.split_at(1);
+        format!("{first}{}{rest}", " ".repeat(MIN_BYTES))
     }
 
     #[test]

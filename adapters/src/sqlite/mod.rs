@@ -25,12 +25,12 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::sync::Mutex;
 
 use crate::{
-    Adapter, AdapterError, Capabilities, Connection, PoolOptions,
+    Adapter, AdapterError, Capabilities, Connection, PoolOptions, Prepared, Request,
     connect::Target,
     pool::{Sessions, take_given, within},
 };
 
-use self::execute::{Session, Signal};
+use self::execute::{Session, Signal, Work};
 
 /// An SQLite database.
 pub struct Sqlite {
@@ -111,6 +111,12 @@ impl Adapter for Sqlite {
         let watch = connect::watch(&mut lease, Arc::clone(&signal));
         within(self.sessions.connect_timeout(), watch).await.map_err(unavailable)?;
         Ok(Box::new(Session::new(lease, signal)))
+    }
+
+    fn prepare(&self, request: &Request<'_>) -> Option<Prepared> {
+        let mut work = Work::of(request).ok().filter(|_| !request.inserts.is_empty())?;
+        work.plan();
+        Some(Box::new(work))
     }
 
     async fn close(&self) {

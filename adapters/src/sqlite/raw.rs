@@ -91,10 +91,12 @@ impl<'a> Database<'a> {
         Ok(changed)
     }
 
-    /// Runs an INSERT whose rows were read before; none, with nothing done, where SQLite does not
+    /// Runs an INSERT of this text, whose rows were read before; none, with nothing done, where SQLite does not
     /// take it so: only the text itself has the error in its place.
-    pub(super) fn insert(&mut self, plan: &Plan<'_>) -> Option<Result<u64, Failure>> {
-        let source = rows::Source { values: &plan.values, columns: plan.columns };
+    pub(super) fn insert(&mut self, plan: &Plan, text: &[u8]) -> Option<Result<u64, Failure>> {
+        let Plan { values, columns, .. } = plan;
+        let rows = text.get(plan.rows.clone())?;
+        let source = rows::Source { rows, values, columns: *columns };
         // Dropped after the statement.
         let _offered = rows::Offered::new(self.handle, plan.source, &source)?;
         let (statement, _) = self.prepare(&plan.sql).ok()?;

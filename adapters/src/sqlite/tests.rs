@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Adapter, Connection, Effects, Fault, PoolOptions, Problem, Request, Scope, Sqlite};
+use crate::{
+    Adapter, Connection, Effects, Fault, InsertRows, PoolOptions, Problem, Request, Scope, Sqlite,
+};
 
 async fn memory() -> Sqlite {
     Sqlite::connect("sqlite::memory:").await.unwrap()
@@ -56,6 +58,44 @@ async fn rows_that_are_changed_are_counted() {
     ];
     let effects = run(&mut *session, Scope::Atomic, &statements).await.unwrap();
     assert_eq!(effects.rows, Some(3));
+}
+
+#[tokio::test]
+async fn what_was_prepared_does_what_the_request_says() {
+    let database = memory().await;
+    let mut session = database.acquire().await.unwrap();
+    let created = run(&mut *session, Scope::Bare, &[b"CREATE TABLE t(a UNIQUE, b, c);"]).await;
+    assert!(created.is_ok());
+    let prefix = "INSERT INTO t VALUES ";
+    let insert = |first: u32| {
+        let rows = (first..first + 100).map(|a| format!("({a}, 'it''s {a}', {a}.5)"));
+        format!("{prefix}{};\n", rows.collect::<Vec<_>>().join(", "))
+    };
+    let at = |statement| InsertRows { statement, prefix: prefix.len() as u32, tail: 0 };
+    let texts = ["DELETE FROM t WHERE a = 7;\n".to_owned(), insert(0), insert(100)];
+    let body = texts.concat().into_bytes();
+    let mut end = 0;
+    let ends = texts.map(|text| {
+        end += text.len() as u32;
+        end
+    });
+    let (scope, inserts) = (Scope::Atomic, [at(1), at(2)]);
+    let request = Request { body: &body, ends: &ends, scope, copy: None, inserts: &inserts };
+    let prepared = database.prepare(&request).unwrap();
+    let effects = session.execute_prepared(request, prepared).await.unwrap();
+    assert_eq!(effects.rows, Some(200));
+    holds(&mut *session, "(SELECT count(*) FROM t WHERE b = 'it''s ' || a AND c = a + 0.5) = 200")
+        .await;
+    // The same once more is refused, where it is.
+    let prepared = database.prepare(&request).unwrap();
+    let refused = session.execute_prepared(request, prepared).await.unwrap_err();
+    let plainly = session.execute(Request { inserts: &[], ..request }).await.unwrap_err();
+    assert_eq!((refused.statement, refused.offset), (plainly.statement, plainly.offset));
+    assert_eq!((refused.statement, refused.message), (Some(1), plainly.message));
+    // There is nothing to do ahead, and what another adapter has made is not taken.
+    let plain = Request { inserts: &[], ..request };
+    assert!(database.prepare(&plain).is_none());
+    assert!(session.execute_prepared(plain, Box::new(1)).await.is_err());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use sql_batcher_adapters::CopyPart;
 use tokio::task::yield_now;
 use tracing::{Instrument as _, field, info_span};
 
-use super::{Run, Stop};
+use super::{Driver, Run, Stop};
 use crate::{
     Error, ErrorKind, Result,
     batch::Batch,
@@ -16,7 +16,7 @@ use crate::{
     options::Settings,
     progress::{Cause, Interruption, Outcome},
     run_batch::{Flight, run},
-    send::Rows,
+    send::{Ready, Rows},
     session_memory::asks_for_last_id,
     slot::Slot,
 };
@@ -59,6 +59,7 @@ impl Run {
                 continue;
             }
             let Some(slot) = self.free_slot() else {
+                self.make_ready(&batch);
                 self.queue.push_front(batch);
                 return Ok(());
             };
@@ -77,6 +78,19 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Makes the text of the next batch while the database works on the one before. What has a row
+    /// of a ledger in it is made when it is known which.
+    fn make_ready(&mut self, batch: &Batch) {
+        let is_ready = self.ready.as_ref().is_some_and(|(id, _)| *id == batch.id);
+        if is_ready || self.spans.is_some() {
+            return;
+        }
+        let Driver { settings, adapter, .. } = &self.driver;
+        let locates_rows = settings.merging.is_some_and(|merging| merging.locates_rows);
+        self.ready =
+            Ready::of(batch, locates_rows, adapter.as_ref()).map(|ready| (batch.id, ready));
     }
 
     /// Whether what is not under way is not to be sent any more.
@@ -155,7 +169,8 @@ impl Run {
             error.r#type = field::Empty,
             otel.status_code = field::Empty,
         );
-        let flight = Flight { batch, parts, rows, sources, _under_way };
+        let ready = self.ready.take().filter(|(id, _)| *id == batch.id).map(|(_, ready)| ready);
+        let flight = Flight { batch, parts, rows, ready, sources, _under_way };
         self.flights.spawn(run(slot, flight).instrument(span));
     }
 

@@ -29,7 +29,7 @@ pub(super) struct Text {
     sources: Vec<Range<usize>>,
     /// Where in the batch's body a part of this one comes from: the place here, and there. What
     /// comes from nowhere is not said.
-    origins: Vec<(usize, usize)>,
+    origins: Vec<(u32, u32)>,
 }
 
 impl Text {
@@ -40,7 +40,8 @@ impl Text {
         let mut text = Self { body: Vec::with_capacity(most), ..Self::default() };
         let row_at = layout.row.map(|(_, index)| range.start + index);
         let mut join = None;
-        for index in range.clone() {
+        let mut index = range.start;
+        while index < range.end {
             if let Some((row, _)) = layout.row.filter(|_| row_at == Some(index)) {
                 text.push_own(row, 0..0);
             }
@@ -56,8 +57,21 @@ impl Text {
                     && !is_apart
             });
             match joins {
-                Some(join) => text.join(batch, index, join),
-                None => text.push(batch, index, join.filter(|_| layout.locates_rows)),
+                Some(join) => {
+                    // Up to where one is not joined.
+                    let end = match row_at.filter(|row_at| *row_at > index) {
+                        _ if !layout.apart.is_empty() => index + 1,
+                        Some(row_at) => row_at.min(range.end),
+                        None => range.end,
+                    };
+                    let end = end.min((join.first + join.statements) as usize);
+                    text.join(batch, index..end, join);
+                    index = end;
+                }
+                None => {
+                    text.push(batch, index, join.filter(|_| layout.locates_rows));
+                    index += 1;
+                }
             }
         }
         if let Some((row, _)) = layout.row.filter(|_| row_at >= Some(range.end)) {
@@ -79,18 +93,29 @@ impl Text {
         self.sources.push(index..index + 1);
     }
 
-    /// Puts the rows of a statement behind those of the one before it.
-    fn join(&mut self, batch: &Batch, index: usize, join: Join) {
-        let (Some(place), Some(gap)) = (batch.range(index), batch.gap_before(index, join)) else {
+    /// Puts the rows of statements behind those of the one before them.
+    fn join(&mut self, batch: &Batch, statements: Range<usize>, join: Join) {
+        let (Some(first), Some(gap), Some(last)) = (
+            batch.range(statements.start),
+            batch.gap_before(statements.start, join),
+            batch.range(statements.end - 1),
+        ) else {
             return;
         };
-        self.body.truncate(self.body.len() - (place.start - gap.start));
-        self.body.push(b',');
-        self.comes_from(gap.end);
-        self.body.extend_from_slice(batch.body.get(gap.end..place.end).unwrap_or_default());
+        self.body.truncate(self.body.len() - (first.start - gap.start));
+        let mut rows_end = gap.start;
+        for text in batch.text_ranges(statements.clone()) {
+            let rows =
+                text.start + join.prefix as usize..text.end.saturating_sub(join.tail as usize);
+            rows_end = rows.end;
+            self.body.push(b',');
+            self.comes_from(rows.start);
+            self.body.extend_from_slice(batch.body.get(rows).unwrap_or_default());
+        }
+        self.body.extend_from_slice(batch.body.get(rows_end..last.end).unwrap_or_default());
         if let (Some(end), Some(source)) = (self.ends.last_mut(), self.sources.last_mut()) {
             *end = clamp(self.body.len());
-            source.end = index + 1;
+            source.end = statements.end;
         }
     }
 
@@ -104,7 +129,7 @@ impl Text {
 
     /// What follows comes from this place of the batch's body.
     fn comes_from(&mut self, there: usize) {
-        let here = self.body.len();
+        let (here, there) = (clamp(self.body.len()), clamp(there));
         let last = self.origins.last();
         if last.is_none_or(|(start, origin)| origin + (here - start) != there) {
             self.origins.push((here, there));
@@ -157,9 +182,9 @@ impl Text {
 
     /// Where in the batch's body a place of this one comes from.
     fn origin_of(&self, place: usize) -> Option<usize> {
-        let after = self.origins.partition_point(|(here, _)| *here <= place);
+        let after = self.origins.partition_point(|(here, _)| *here as usize <= place);
         let (here, there) = *self.origins.get(after.checked_sub(1)?)?;
-        Some(there + (place - here))
+        Some(there as usize + (place - here as usize))
     }
 }
 

@@ -16,8 +16,10 @@ use crate::literals::Text;
 
 /// Rows, all of them with as many values.
 pub(super) struct Source<'a> {
+    /// The rows as they are written.
+    pub(super) rows: &'a [u8],
     /// The values, row by row.
-    pub(super) values: &'a [Value<'a>],
+    pub(super) values: &'a [Value],
     /// Values of a row, at least 1.
     pub(super) columns: usize,
 }
@@ -41,7 +43,9 @@ struct Cursor {
     base: ffi::sqlite3_vtab_cursor,
     source: *const Source<'static>,
     /// The values from the row on that it stands at.
-    rest: &'static [Value<'static>],
+    rest: &'static [Value],
+    /// The rows as they are written.
+    rows: &'static [u8],
     columns: usize,
     /// A value that differs from what is written.
     scratch: Vec<u8>,
@@ -168,6 +172,7 @@ unsafe extern "C" fn open(
         base: ffi::sqlite3_vtab_cursor { pVtab: table },
         source,
         rest: &[],
+        rows: &[],
         columns: 1,
         scratch: Vec::new(),
         number: 0,
@@ -193,7 +198,8 @@ unsafe extern "C" fn filter(
     // SAFETY: made by `open`, and nobody else uses it during the call.
     let cursor = unsafe { &mut *cursor.cast::<Cursor>() };
     // SAFETY: the source and its values are alive while the table is registered.
-    (cursor.rest, cursor.columns) = unsafe { ((*cursor.source).values, (*cursor.source).columns) };
+    let source = unsafe { &*cursor.source };
+    (cursor.rest, cursor.rows, cursor.columns) = (source.values, source.rows, source.columns);
     cursor.number = 1;
     ffi::SQLITE_OK
 }
@@ -245,13 +251,15 @@ impl Cursor {
                 Some(Value::Null) => ffi::sqlite3_result_null(context),
                 Some(Value::Integer(value)) => ffi::sqlite3_result_int64(context, *value),
                 Some(Value::Real(value)) => ffi::sqlite3_result_double(context, *value),
-                Some(Value::Text(text)) => {
+                Some(Value::Text(place)) => {
+                    let Some(text) = place.get(self.rows) else { return ffi::SQLITE_INTERNAL };
                     let Ok(length) = c_int::try_from(text.len()) else { return ffi::SQLITE_TOOBIG };
                     let begin = text.as_ptr().cast();
                     // It stays where it is, in the rows, which outlive the statement.
                     ffi::sqlite3_result_text(context, begin, length, ffi::SQLITE_STATIC());
                 }
-                Some(Value::Quoted(quoted)) => {
+                Some(Value::Quoted(place)) => {
+                    let Some(quoted) = place.get(self.rows) else { return ffi::SQLITE_INTERNAL };
                     self.scratch.clear();
                     let text = Text { quoted, has_quotes: true };
                     text.pieces().for_each(|piece| self.scratch.extend_from_slice(piece));
@@ -262,7 +270,8 @@ impl Cursor {
                     let begin = self.scratch.as_ptr().cast();
                     ffi::sqlite3_result_text(context, begin, length, ffi::SQLITE_TRANSIENT());
                 }
-                Some(Value::Blob(digits)) => {
+                Some(Value::Blob(place)) => {
+                    let Some(digits) = place.get(self.rows) else { return ffi::SQLITE_INTERNAL };
                     self.scratch.clear();
                     self.scratch.extend(digits.chunks_exact(2).map(byte));
                     let Ok(length) = c_int::try_from(self.scratch.len()) else {
