@@ -348,8 +348,15 @@ impl Batch {
         Some(advance(Place { statement, offset, line, column }, self.body.get(before)?))
     }
 
-    /// Where the statement of this index starts in the input.
-    pub(crate) fn offset(&self, index: usize) -> Option<u64> {
+    /// The line and the column in which the statement of this index (from 0) starts, in its own input,
+    /// from 1; columns are characters. None where there is no such statement.
+    pub fn line_and_column(&self, index: usize) -> Option<(u32, u32)> {
+        self.place(index).map(|place| (place.line, place.column))
+    }
+
+    /// Where the statement of this index (from 0) starts: bytes of input before it, over all inputs
+    /// of the run. None where there is no such statement.
+    pub fn offset(&self, index: usize) -> Option<u64> {
         let stretch = self.stretch_of(index)?;
         let behind = self.range(index)?.start - self.start_of(stretch)?;
         Some(stretch.offset.saturating_add(behind as u64))
@@ -461,6 +468,7 @@ pub(crate) mod tests {
             let (offset, line) = (alone.offset + 5, alone.line + 6);
             assert_eq!(batch.place(index), Some(Place { offset, line, column, ..alone }));
             assert_eq!(batch.offset(index), Some(offset));
+            assert_eq!(batch.line_and_column(index), Some((line, column)));
             assert_eq!(batch.statement(index), apart.statement(index));
         }
         assert_eq!(batch.offsets().count(), 4);
