@@ -522,7 +522,8 @@ fn whatever_is_inserted_is_the_same_in_both_ways() {
         Ok(())
     });
     done.unwrap_or_else(|error| panic!("{error}"));
-    assert!(copied.get() > 60, "{} were copied", copied.get());
+    // About 70 of them are, by chance.
+    assert!(copied.get() > 20, "{} were copied", copied.get());
     runtime.block_on(pair.into_inner().end());
 }
 
