@@ -1,6 +1,6 @@
 //! The trait that every database implements, and what crosses it.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
@@ -156,7 +156,9 @@ pub trait Adapter: Send + Sync + 'static {
     /// rest at once ([`Connection::execute_prepared`]). It may take as long as reading the request
     /// takes, and memory as the request has. None where there is nothing to be done, or the request
     /// will be refused.
-    fn prepare(&self, _: &Request<'_>) -> Option<Prepared> {
+    ///
+    /// `body` is that of the request, to be kept without a copy.
+    fn prepare(&self, _request: &Request<'_>, _body: &Arc<Vec<u8>>) -> Option<Prepared> {
         None
     }
     /// Closes what the adapter opened itself, and waits until it is closed; a pool that it was

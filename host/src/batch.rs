@@ -348,6 +348,20 @@ impl Batch {
         Some(advance(Place { statement, offset, line, column }, self.body.get(before)?))
     }
 
+    /// Where each statement starts, in their order.
+    pub(crate) fn places(&self) -> impl Iterator<Item = Place> {
+        self.stretches_of(0..self.statements()).flat_map(move |(stretch, statements)| {
+            let Stretch { offset, line, column, .. } = stretch;
+            let mut next = Place { statement: 0, offset, line, column };
+            statements.map(move |index| {
+                let place = Place { statement: self.first_statement + index as u64, ..next };
+                let text = self.range(index).and_then(|range| self.body.get(range));
+                next = advance(next, text.unwrap_or_default());
+                place
+            })
+        })
+    }
+
     /// The line and the column in which the statement of this index (from 0) starts, in its own input,
     /// from 1; columns are characters. None where there is no such statement.
     pub fn line_and_column(&self, index: usize) -> Option<(u32, u32)> {
@@ -469,6 +483,7 @@ pub(crate) mod tests {
             assert_eq!(batch.place(index), Some(Place { offset, line, column, ..alone }));
             assert_eq!(batch.offset(index), Some(offset));
             assert_eq!(batch.line_and_column(index), Some((line, column)));
+            assert_eq!(batch.places().nth(index), batch.place(index));
             assert_eq!(batch.statement(index), apart.statement(index));
         }
         assert_eq!(batch.offsets().count(), 4);

@@ -44,6 +44,11 @@ impl Sources {
         }
     }
 
+    /// Where each statement of a batch starts.
+    pub(crate) fn of_statements(&self, batch: &Batch) -> impl Iterator<Item = Position> {
+        batch.places().map(|place| self.position(place, Some(batch.id)))
+    }
+
     /// Where the statement of this index (from 0) of a batch starts.
     pub(crate) fn of_statement(&self, batch: &Batch, index: usize) -> Option<Position> {
         Some(self.position(batch.place(index)?, Some(batch.id)))

@@ -6,8 +6,9 @@ mod text;
 mod way;
 
 use std::{
+    mem,
     ops::Range,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use sql_batcher_adapters::{
@@ -47,7 +48,9 @@ pub(crate) struct Piece<'a> {
 /// The text of a whole batch, made before there was a connection for it.
 #[derive(Debug)]
 pub(crate) struct Ready {
+    /// Without its body.
     text: Text,
+    body: Arc<Vec<u8>>,
     /// What the adapter has made of it; for the first attempt.
     prepared: Mutex<Option<Prepared>>,
 }
@@ -59,9 +62,11 @@ impl Ready {
             return None;
         }
         let layout = Layout { locates_rows, ..Layout::default() };
-        let text = Text::of(batch, 0..batch.statements(), &layout);
-        let prepared = Mutex::new(adapter.prepare(&text.request(batch.scope)));
-        Some(Self { text, prepared })
+        let mut text = Text::of(batch, 0..batch.statements(), &layout);
+        let body = Arc::new(mem::take(&mut text.body));
+        let request = Request { body: &body, ..text.request(batch.scope) };
+        let prepared = Mutex::new(adapter.prepare(&request, &body));
+        Some(Self { text, body, prepared })
     }
 
     fn take_prepared(&self) -> Option<Prepared> {
@@ -230,16 +235,16 @@ impl<'a> Piece<'a> {
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
         let made;
-        let (text, prepared) = match self.ready.as_ref().filter(|_| row.is_none()) {
-            Some(ready) => (&ready.text, ready.take_prepared()),
+        let (text, body, prepared) = match self.ready.as_ref().filter(|_| row.is_none()) {
+            Some(ready) => (&ready.text, ready.body.as_slice(), ready.take_prepared()),
             None => {
                 let locates_rows = self.bounds.fast_path;
                 let layout = Layout { row, locates_rows, ..Layout::default() };
                 made = Text::of(self.batch, self.range.clone(), &layout);
-                (&made, None)
+                (&made, made.body.as_slice(), None)
             }
         };
-        let request = text.request(self.batch.scope);
+        let request = Request { body, ..text.request(self.batch.scope) };
         let executed = match prepared {
             Some(prepared) => connection.execute_prepared(request, prepared).await,
             None => connection.execute(request).await,

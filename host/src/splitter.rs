@@ -159,8 +159,14 @@ impl Splitter {
         mem::take(&mut self.batches)
     }
 
+    /// Where each statement of a batch starts, in their order.
+    pub fn positions(&self, batch: &Batch) -> impl Iterator<Item = Position> {
+        self.sources.of_statements(batch)
+    }
+
     /// Where the statement of this index (from 0) of a batch starts; none where there is no such
-    /// statement.
+    /// statement. To find that of one is to count the lines before it in its batch:
+    /// [`positions`](Self::positions) are those of all.
     pub fn position(&self, batch: &Batch, index: usize) -> Option<Position> {
         self.sources.of_statement(batch, index)
     }

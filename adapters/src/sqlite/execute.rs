@@ -108,7 +108,7 @@ type Link = Arc<Mutex<Option<Lease>>>;
 
 /// A request that has its own bytes, for another thread.
 pub(super) struct Work {
-    body: Vec<u8>,
+    body: Arc<Vec<u8>>,
     ends: Vec<u32>,
     scope: Scope,
     inserts: Vec<InsertRows>,
@@ -192,7 +192,8 @@ async fn caught_up(lease: &mut Lease) -> Result<(), sqlx::Error> {
 #[async_trait]
 impl Connection for Session {
     async fn execute(&mut self, request: Request<'_>) -> Result<Effects, Problem> {
-        self.run(Work::of(&request)?).await
+        let body = Arc::new(request.body.to_vec());
+        self.run(Work::of(&request, body)?).await
     }
 
     async fn execute_prepared(
@@ -287,15 +288,17 @@ fn crashed(source: Box<dyn std::error::Error + Send + Sync>) -> Problem {
 }
 
 impl Work {
+    /// `body`: that of the request.
+    ///
     /// # Errors
     /// What the database does not take.
-    pub(super) fn of(request: &Request<'_>) -> Result<Self, Problem> {
+    pub(super) fn of(request: &Request<'_>, body: Arc<Vec<u8>>) -> Result<Self, Problem> {
         if request.copy.is_some() {
             return Err(Problem::new(Fault::Unsupported, "the database has no COPY … FROM stdin"));
         }
         Body::of(request)?.without_zero()?;
         Ok(Self {
-            body: request.body.to_vec(),
+            body,
             ends: request.ends.to_vec(),
             scope: request.scope,
             inserts: request.inserts.to_vec(),

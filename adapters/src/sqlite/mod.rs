@@ -113,8 +113,9 @@ impl Adapter for Sqlite {
         Ok(Box::new(Session::new(lease, signal)))
     }
 
-    fn prepare(&self, request: &Request<'_>) -> Option<Prepared> {
-        let mut work = Work::of(request).ok().filter(|_| !request.inserts.is_empty())?;
+    fn prepare(&self, request: &Request<'_>, body: &Arc<Vec<u8>>) -> Option<Prepared> {
+        let body = Arc::clone(body);
+        let mut work = Work::of(request, body).ok().filter(|_| !request.inserts.is_empty())?;
         work.plan();
         Some(Box::new(work))
     }

@@ -1,6 +1,6 @@
 //! SQLite through the adapter: needs no server.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     Adapter, Connection, Effects, Fault, InsertRows, PoolOptions, Problem, Request, Scope, Sqlite,
@@ -73,7 +73,7 @@ async fn what_was_prepared_does_what_the_request_says() {
     };
     let at = |statement| InsertRows { statement, prefix: prefix.len() as u32, tail: 0 };
     let texts = ["DELETE FROM t WHERE a = 7;\n".to_owned(), insert(0), insert(100)];
-    let body = texts.concat().into_bytes();
+    let body = Arc::new(texts.concat().into_bytes());
     let mut end = 0;
     let ends = texts.map(|text| {
         end += text.len() as u32;
@@ -81,20 +81,20 @@ async fn what_was_prepared_does_what_the_request_says() {
     });
     let (scope, inserts) = (Scope::Atomic, [at(1), at(2)]);
     let request = Request { body: &body, ends: &ends, scope, copy: None, inserts: &inserts };
-    let prepared = database.prepare(&request).unwrap();
+    let prepared = database.prepare(&request, &body).unwrap();
     let effects = session.execute_prepared(request, prepared).await.unwrap();
     assert_eq!(effects.rows, Some(200));
     holds(&mut *session, "(SELECT count(*) FROM t WHERE b = 'it''s ' || a AND c = a + 0.5) = 200")
         .await;
     // The same once more is refused, where it is.
-    let prepared = database.prepare(&request).unwrap();
+    let prepared = database.prepare(&request, &body).unwrap();
     let refused = session.execute_prepared(request, prepared).await.unwrap_err();
     let plainly = session.execute(Request { inserts: &[], ..request }).await.unwrap_err();
     assert_eq!((refused.statement, refused.offset), (plainly.statement, plainly.offset));
     assert_eq!((refused.statement, refused.message), (Some(1), plainly.message));
     // There is nothing to do ahead, and what another adapter has made is not taken.
     let plain = Request { inserts: &[], ..request };
-    assert!(database.prepare(&plain).is_none());
+    assert!(database.prepare(&plain, &body).is_none());
     assert!(session.execute_prepared(plain, Box::new(1)).await.is_err());
 }
 

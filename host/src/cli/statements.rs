@@ -81,8 +81,8 @@ impl<W: Write> Printer<W> {
     }
 
     fn json_lines(&mut self, splitter: &Splitter, batch: &Batch, data: u64) -> io::Result<()> {
-        for index in 0..batch.statements() {
-            let Some(statement) = Statement::of(splitter, batch, index) else { continue };
+        for (index, position) in splitter.positions(batch).enumerate() {
+            let Some(statement) = Statement::of(batch, index, position) else { continue };
             let text = str::from_utf8(statement.sql);
             let line = Line {
                 batch: batch.id,
@@ -117,8 +117,8 @@ impl<W: Write> Printer<W> {
             write!(self.out, " merged to {}", batch.commands())?;
         }
         writeln!(self.out, ", {bytes} bytes, {scope}, {sealed_by}")?;
-        for index in 0..batch.statements() {
-            if let Some(statement) = Statement::of(splitter, batch, index) {
+        for (index, position) in splitter.positions(batch).enumerate() {
+            if let Some(statement) = Statement::of(batch, index, position) {
                 self.statement(&statement)?;
             }
         }
@@ -164,12 +164,8 @@ struct Statement<'a> {
 }
 
 impl<'a> Statement<'a> {
-    fn of(splitter: &Splitter, batch: &'a Batch, index: usize) -> Option<Self> {
-        Some(Self {
-            position: splitter.position(batch, index)?,
-            kind: batch.kind(index)?,
-            sql: batch.statement(index)?,
-        })
+    fn of(batch: &'a Batch, index: usize, position: Position) -> Option<Self> {
+        Some(Self { position, kind: batch.kind(index)?, sql: batch.statement(index)? })
     }
 }
 
