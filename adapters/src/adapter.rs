@@ -161,6 +161,7 @@ pub trait Adapter: Send + Sync + 'static {
     fn prepare(&self, _request: &Request<'_>, _body: &Arc<Vec<u8>>) -> Option<Prepared> {
         None
     }
+
     /// Closes what the adapter opened itself, and waits until it is closed; a pool that it was
     /// given stays open.
     async fn close(&self);
