@@ -372,7 +372,7 @@ impl Batch {
     /// of the run. None where there is no such statement.
     pub fn offset(&self, index: usize) -> Option<u64> {
         let stretch = self.stretch_of(index)?;
-        let behind = self.range(index)?.start - self.start_of(stretch)?;
+        let behind = self.range(index)?.start.checked_sub(self.start_of(stretch)?)?;
         Some(stretch.offset.saturating_add(behind as u64))
     }
 

@@ -349,12 +349,6 @@ impl Batch {
         self.stretches_of(index..index.saturating_add(1)).next().map(|(stretch, _)| stretch)
     }
 
-    /// What a statement does; none where there is no such statement.
-    #[must_use]
-    pub fn kind(&self, index: usize) -> Option<Kind> {
-        self.stretch_of(index).map(|stretch| stretch.kind)
-    }
-
     /// Where each statement starts in the input.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.stretches_of(0..self.ends.len()).flat_map(move |(stretch, statements)| {

@@ -249,6 +249,18 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_whose_parts_do_not_fit_is_a_violation_however_early_it_is_compared() {
+        let one = batch(&["a", "b", "c"]);
+        let mut checks = checks();
+        checks.asked(0, &one).unwrap();
+        checks.replaced(&one.body);
+        let mut torn = one.clone();
+        torn.ends = vec![6, 3, 9];
+        torn.stretches.truncate(2);
+        assert!(checks.asked(1, &torn).unwrap_err().contains("is shown another"));
+    }
+
+    #[test]
     fn a_body_that_was_given_keeps_the_limits() {
         let mut checks = checks();
         checks.asked(0, &batch(&["a"])).unwrap();
