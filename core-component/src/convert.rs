@@ -73,6 +73,7 @@ impl From<wit::Options> for core::Options {
                 max_rows: limits.max_rows,
                 max_age_ms: limits.max_age_ms,
                 max_in_flight: limits.max_in_flight,
+                sequential: limits.sequential,
             },
             oversized: match options.oversized {
                 wit::Oversized::Refuse => core::Oversized::Refuse,

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use sql_batcher_core::{
-    Batch, BatchInfo, Event, Execution, Failure, Host, Options, Outcome, Progress, Report, Session,
-    Verdict,
+    Batch, BatchInfo, Cause, Event, Execution, Failure, Host, Interruption, Options, Outcome,
+    Progress, Report, Session, Verdict,
 };
 
 /// How a batch ends.
@@ -16,7 +16,7 @@ pub struct Answer {
     pub later: bool,
 }
 
-/// Keeps what it is given. After the last of its answers every batch is applied at once.
+/// Keeps what it is given. After the last of its answers every batch is applied as soon as may be.
 #[derive(Debug, Default)]
 pub struct Recorder {
     /// What was executed.
@@ -25,7 +25,11 @@ pub struct Recorder {
     pub events: Vec<Event>,
     /// What to answer, in the order of batches.
     pub answers: VecDeque<Answer>,
-    pending: VecDeque<(u64, Outcome)>,
+    /// How each batch has ended, in the order of batches; those under way as they will.
+    pub outcomes: Vec<Outcome>,
+    sequential: bool,
+    /// Batches under way, by their index.
+    pending: VecDeque<(u64, usize)>,
 }
 
 /// What came of a run.
@@ -33,6 +37,8 @@ pub struct Recorder {
 pub struct Run {
     /// What was executed.
     pub batches: Vec<Batch>,
+    /// How each has ended.
+    pub outcomes: Vec<Outcome>,
     /// What ended it.
     pub failure: Option<Failure>,
     /// The account.
@@ -41,16 +47,17 @@ pub struct Run {
 
 impl Host for Recorder {
     fn execute(&mut self, batch: Batch) -> Execution {
-        let id = batch.id;
+        let (id, index) = (batch.id, self.batches.len());
         self.batches.push(batch);
-        match self.answers.pop_front() {
-            Some(Answer { outcome, later: true }) => {
-                self.pending.push_back((id, outcome));
-                Execution::Pending
-            }
-            Some(Answer { outcome, later: false }) => Execution::Finished(outcome),
-            None => Execution::Finished(Outcome::applied(None)),
+        let answer = self.answers.pop_front();
+        let Answer { outcome, later } =
+            answer.unwrap_or(Answer { outcome: Outcome::applied(None), later: false });
+        self.outcomes.push(outcome.clone());
+        if later || (self.sequential && !self.pending.is_empty()) {
+            self.pending.push_back((id, index));
+            return Execution::Pending;
         }
+        Execution::Finished(outcome)
     }
 
     fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
@@ -84,6 +91,7 @@ pub fn run<'a>(
     chunks: impl IntoIterator<Item = &'a [u8]>,
     mut host: Recorder,
 ) -> Run {
+    host.sequential = options.limits.sequential;
     let mut session = Session::open(options.clone()).expect("the options are valid");
     for chunk in chunks {
         let mut progress = session.push(&mut host, chunk.to_vec(), 0);
@@ -97,12 +105,22 @@ pub fn run<'a>(
     }
     Run {
         batches: host.batches,
+        outcomes: host.outcomes,
         failure: progress.failure,
         report: progress.report.expect("the loop ends with a report"),
     }
 }
 
 fn complete_oldest(session: &mut Session, host: &mut Recorder) -> Progress {
-    let (id, outcome) = host.pending.pop_front().expect("something is under way");
+    let (id, index) = host.pending.pop_front().expect("something is under way");
+    let outcome = host.outcomes[index].clone();
+    if host.sequential && outcome.interruption.is_some() {
+        // Those behind it are never started.
+        let interruption = Interruption { cause: Cause::Cancelled, statements: 1, statement: None };
+        for (_, behind) in &host.pending {
+            host.outcomes[*behind] =
+                Outcome { interruption: Some(interruption), ..Outcome::default() };
+        }
+    }
     session.complete(host, id, &outcome, 0)
 }

@@ -90,7 +90,7 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
         prop_oneof![8 => 90_u64..400, 1 => 1_u64..90, 1 => Just(1 << 20)],
         1_u32..8,
         prop::option::of(1_u32..6),
-        1_u32..5,
+        (1_u32..5, any::<bool>()),
     );
     let sent = (
         prop::option::of(60_u64..300),
@@ -104,7 +104,8 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
     ];
     let all = (limits, sent, transactions, any::<bool>());
     all.prop_map(move |(limits, sent, transactions, alone)| {
-        let (max_batch_bytes, max_statements, max_rows, max_in_flight) = limits;
+        let (max_batch_bytes, max_statements, max_rows, in_flight) = limits;
+        let (max_in_flight, sequential) = in_flight;
         let (max_batch_characters, max_commands, merging) = sent;
         let oversized = if alone { Oversized::SendAlone(1 << 20) } else { Oversized::Refuse };
         Options {
@@ -117,6 +118,7 @@ pub fn options(dialect: Dialect) -> impl Strategy<Value = Options> {
                 max_rows,
                 max_age_ms: None,
                 max_in_flight,
+                sequential,
             },
             oversized,
             transactions,

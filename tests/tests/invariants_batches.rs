@@ -132,7 +132,7 @@ proptest! {
         (options, text, places) in case(),
         answers in vec(answer(), 0..20),
     ) {
-        let host = Recorder::answering(answers.clone());
+        let host = Recorder::answering(answers);
         let run = run(&options, cut(text.as_bytes(), &places), host);
         let report = run.report;
         let decided = report.applied + report.failed + report.rolled_back + report.rejected
@@ -141,7 +141,7 @@ proptest! {
         prop_assert_eq!(decided + report.open, report.statements);
         let spans_run = options.transactions == Transactions::Run && run.failure.is_none();
         prop_assert!(report.open == 0 || spans_run);
-        prop_assert_eq!(truth(&options, &run, &answers), (report.applied + report.open, report.unknown));
+        prop_assert_eq!(truth(&options, &run), (report.applied + report.open, report.unknown));
     }
 }
 
@@ -202,20 +202,19 @@ fn answer() -> impl Strategy<Value = Answer> {
     (outcome, any::<bool>()).prop_map(|(outcome, later)| Answer { outcome, later })
 }
 
-/// What a database that gave these answers holds, and what is not known of it: counted in the most
+/// What a database holds in which batches ended so, and what is not known of it: counted in the most
 /// simple-minded way. (Statements of an open transaction count as held if nothing failed.)
-fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
+fn truth(options: &Options, run: &Run) -> (u64, u64) {
     let spans_run = options.transactions == Transactions::Run;
     let (mut applied, mut unknown, mut open) = (0, 0, 0);
     for (index, batch) in run.batches.iter().enumerate() {
-        let outcome = answers.get(index).map(|answer| &answer.outcome);
+        let outcome = &run.outcomes[index];
         let in_parts =
             matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle | CopyPart::Last));
         let statements = if in_parts { 1 } else { batch.ends.len() as u64 };
         let decides = !matches!(batch.copy, Some(CopyPart::First | CopyPart::Middle));
-        let rejected = outcome.map_or(0, |outcome| outcome.rejected.len() as u64);
-        let interruption = outcome.and_then(|outcome| outcome.interruption);
-        let Some(Interruption { cause, statements: sent, .. }) = interruption else {
+        let rejected = outcome.rejected.len() as u64;
+        let Some(Interruption { cause, statements: sent, .. }) = outcome.interruption else {
             match batch.scope {
                 _ if !decides => {}
                 Scope::Scripted => open += statements - rejected.min(statements),
@@ -226,7 +225,7 @@ fn truth(options: &Options, run: &Run, answers: &[Answer]) -> (u64, u64) {
             }
             continue;
         };
-        let settled = outcome.map_or(0, |outcome| u64::from(outcome.settled)).min(statements);
+        let settled = u64::from(outcome.settled).min(statements);
         applied += settled;
         if settled > 0 && batch.scope == Scope::Scripted {
             // What stays was committed, and with it what was before it.

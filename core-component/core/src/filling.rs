@@ -23,7 +23,7 @@ const MOST_EXPECTED_BYTES: usize = 1 << 20;
 pub(crate) struct Sealed {
     pub(crate) batch: Batch,
     pub(crate) weight: Weight,
-    /// Whether nothing may run beside it.
+    /// Whether it may not be under way beside others.
     pub(crate) barrier: bool,
     /// How its strings are read, as far as the script has said anything of that.
     pub(crate) reading: Reading,
@@ -328,13 +328,14 @@ impl Filling {
     }
 
     /// Closes the batch and starts an empty one. `last`: for a `COPY`, whether this is the end of
-    /// its data; otherwise true.
+    /// its data; otherwise true. `sequential`: batches are dealt with one after another.
     pub(crate) fn seal(
         &mut self,
         window: &[u8],
         id: u64,
         reason: SealReason,
         last: bool,
+        sequential: bool,
     ) -> Sealed {
         let mut filled = std::mem::take(self);
         if filled.copy.is_none() {
@@ -375,14 +376,16 @@ impl Filling {
             copy,
             sealed_by: reason,
         };
-        let barrier = in_parts || scope == Scope::Scripted || filled.has_other_kinds;
+        let changes_rows = scope != Scope::Scripted && !filled.has_other_kinds;
+        let barrier = in_parts || !(sequential || changes_rows);
         Sealed { batch, weight, barrier, reading: filled.reading, asked: false }
     }
 }
 
-/// Whether nothing may run beside a batch.
-pub(crate) fn is_barrier(batch: &Batch) -> bool {
+/// Whether a batch may not be under way beside others. `sequential`: none runs while another does.
+pub(crate) fn is_barrier(batch: &Batch, sequential: bool) -> bool {
     let in_parts = batch.copy.is_some_and(|part| part != CopyPart::Whole);
-    let plain = batch.stretches.iter().all(|stretch| stretch.kind.is_plain_change());
-    in_parts || batch.scope == Scope::Scripted || !plain
+    let changes_rows = batch.scope != Scope::Scripted
+        && batch.stretches.iter().all(|stretch| stretch.kind.is_plain_change());
+    in_parts || !(sequential || changes_rows)
 }

@@ -59,7 +59,7 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> 
     replaced.joins = joins(options, &replaced, sealed);
     check_size(options, &replaced)?;
     sealed.batch = replaced;
-    sealed.barrier = is_barrier(&sealed.batch);
+    sealed.barrier = is_barrier(&sealed.batch, options.limits.sequential);
     Ok(())
 }
 

@@ -264,7 +264,8 @@ impl Session {
             return;
         }
         self.batches += 1;
-        let mut sealed = self.filling.seal(&self.input.buffer, self.batches, reason, last);
+        let (id, sequential) = (self.batches, self.options.limits.sequential);
+        let mut sealed = self.filling.seal(&self.input.buffer, id, reason, last, sequential);
         if let Some(merger) = &mut self.merger {
             merger.part(&mut sealed.batch.joins);
         }

@@ -25,6 +25,9 @@ pub struct Limits {
     pub max_age_ms: Option<u64>,
     /// Batches that may be under way at once, 1 to 64.
     pub max_in_flight: u32,
+    /// Whether the host deals with one batch after another, in their order, and with none behind one
+    /// that was interrupted.
+    pub sequential: bool,
 }
 
 impl Default for Limits {
@@ -39,6 +42,7 @@ impl Default for Limits {
             max_rows: None,
             max_age_ms: None,
             max_in_flight: 1,
+            sequential: false,
         }
     }
 }

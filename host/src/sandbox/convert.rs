@@ -26,6 +26,7 @@ impl From<&Settings> for wit::Options {
                     .max_age
                     .map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
                 max_in_flight: settings.max_handed_out(),
+                sequential: settings.max_in_flight == 1,
             },
             oversized: match settings.send_alone_bytes {
                 None => wit::Oversized::Refuse,
