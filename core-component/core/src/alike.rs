@@ -3,13 +3,15 @@
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
 use crate::family::{Families, Family, FamilyRule, MOST_PLACES, of_text};
-use crate::lanes::{LANES, Lanes, PART, Part, Splat};
+use crate::lanes::{LANES, Lanes, Part, Splat};
 
-/// A text that may go on beyond what is read, so that many bytes can be looked at at once. What ends
-/// a statement is no part of any row, so nothing is read beyond it.
+/// Bytes that are at hand from a place on: so reading them needs few checks. What ends a statement
+/// is no part of any row, so nothing is read beyond it.
+pub(crate) const NEAR: usize = 256;
+
+/// How rows must look.
 #[derive(Clone, Copy)]
 pub(crate) struct Alike<'a> {
-    text: &'a [u8],
     /// Whether a backslash escapes in texts.
     backslash: bool,
     rule: FamilyRule,
@@ -17,185 +19,263 @@ pub(crate) struct Alike<'a> {
     known: &'a Families,
 }
 
-/// A constant, what stands right behind it, and where the next one may begin.
+/// A place in a text that may go on beyond what is read.
+#[derive(Clone, Copy)]
+pub(crate) struct Near<'a> {
+    text: &'a [u8],
+    base: usize,
+    /// What stands from `base` on.
+    bytes: &'a [u8; NEAR],
+    /// Bytes between `base` and the place.
+    at: usize,
+}
+
+/// A constant, and what stands right behind it.
 struct Constant {
     family: Family,
     follows: u8,
-    behind: usize,
 }
 
-impl<'a> Alike<'a> {
-    /// Rows like those that `known` is of.
-    pub(crate) fn new(
-        text: &'a [u8],
-        backslash: bool,
-        rule: FamilyRule,
-        known: &'a Families,
-    ) -> Self {
-        Self { text, backslash, rule, known }
-    }
-
-    /// Where the row ends that begins at `at`.
-    #[inline]
-    pub(crate) fn row(self, at: usize) -> Option<usize> {
-        match self.rule {
-            FamilyRule::Free => self.read::<true>(at),
-            _ => self.read::<false>(at),
-        }
-    }
-
-    /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
-    #[inline]
-    pub(crate) fn more(self, mut at: usize) -> (usize, u32) {
-        let mut count = 0_u32;
-        while self.text.get(at) == Some(&b',') {
-            let mut next = at + 1;
-            while self.text.get(next).is_some_and(|byte| matches!(byte, b' ' | b'\n')) {
-                next += 1;
-            }
-            let Some(end) = self.row(next).filter(|_| count < u32::MAX - 1) else { break };
-            at = end;
-            count += 1;
-        }
-        (at, count)
-    }
-
-    /// `FREE`: the constants of a column need nothing in common.
-    #[inline(never)]
-    fn read<const FREE: bool>(self, at: usize) -> Option<usize> {
-        if self.text.get(at) != Some(&b'(') {
-            return None;
-        }
-        let mut at = at + 1;
-        let mut left = self.known.width();
-        let mut families = self.known.columns().iter();
-        loop {
-            let mut word = self.word(at)?;
-            if word as u8 == b' ' {
-                at += 1;
-                word = self.word(at)?;
-            }
-            let constant = self.constant::<FREE>(at, word)?;
-            if !FREE && families.next() != Some(&constant.family.under(self.rule)) {
-                return None;
-            }
-            at = constant.behind;
-            left = left.checked_sub(1)?;
-            match constant.follows {
-                b',' if left > 0 => {}
-                b')' if left == 0 => return Some(at),
-                _ => return None,
-            }
-        }
-    }
-
-    /// The constant at `at`, whose first bytes are `word`.
+impl<'a> Near<'a> {
+    /// None where the text has too few bytes from `place` on.
     #[inline(always)]
-    fn constant<const FREE: bool>(self, at: usize, word: u64) -> Option<Constant> {
-        let first = word as u8;
-        if first.is_ascii_digit() {
-            self.number::<FREE>(at, word)
-        } else if first == b'\'' {
-            self.string::<FREE>(at + 1)
-        } else if first == b'-' {
-            let word = self.word(at + 1).filter(|word| (*word as u8).is_ascii_digit())?;
-            self.number::<FREE>(at + 1, word)
-        } else {
-            let upper = (word as u32) & u32::from_le_bytes([0xdf; 4]);
-            let is_null = upper == u32::from_le_bytes(*b"NULL");
-            let follows = (word >> 32) as u8;
-            is_null.then_some(Constant { family: Family::Null, follows, behind: at + 5 })
+    pub(crate) fn new(text: &'a [u8], place: usize) -> Option<Self> {
+        Some(Self { text, base: place, bytes: text.get(place..)?.first_chunk()?, at: 0 })
+    }
+
+    /// The first bytes from `base` on.
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'a [u8; NEAR] {
+        self.bytes
+    }
+
+    /// Moves on by so many bytes.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, bytes: usize) -> Option<()> {
+        self.at += bytes;
+        self.renew()
+    }
+
+    #[inline(always)]
+    pub(crate) fn place(&self) -> usize {
+        self.base + self.at
+    }
+
+    /// Sees to it that enough is at hand.
+    #[inline(always)]
+    fn renew(&mut self) -> Option<()> {
+        if self.at > NEAR / 2 {
+            *self = Self::new(self.text, self.place())?;
         }
+        Some(())
+    }
+
+    #[inline(always)]
+    fn byte(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Moves on behind a comma, to the next row.
+    #[inline(always)]
+    pub(crate) fn comma(&mut self) -> Option<()> {
+        (self.byte()? == b',').then_some(())?;
+        self.at += 1;
+        while matches!(self.byte()?, b' ' | b'\n') {
+            self.at += 1;
+        }
+        self.renew()
     }
 
     /// The next eight bytes.
     #[inline(always)]
-    fn word(self, at: usize) -> Option<u64> {
-        self.text.get(at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
+    fn word(&self) -> Option<u64> {
+        self.bytes.get(self.at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
     }
 
-    /// A number that begins with a digit, whose first bytes are `word`.
+    /// Moves on behind all digits, of which the first eight bytes are `word`; the bits of their
+    /// values, and what stands behind them. None where there are more than most numbers have.
     #[inline(always)]
-    fn number<const FREE: bool>(self, at: usize, word: u64) -> Option<Constant> {
-        let whole = self.digits(at, word)?;
-        let mut family = Family::Integer;
-        let mut last = whole;
-        if whole.follows == b'.' {
-            last = self.digits(whole.behind, self.word(whole.behind)?)?;
-            let places = last.behind - whole.behind - 1;
-            if places == 0 {
-                return None;
-            }
-            family = Family::Decimal(places.min(MOST_PLACES) as u8);
-        }
-        if !FREE && self.rule == FamilyRule::Numbering && whole.bits | last.bits == 0 {
-            family = Family::Zero;
-        }
-        let Digits { follows, behind, .. } = last;
-        Some(Constant { family, follows, behind })
-    }
-
-    /// All digits from `at` on, where the first bytes are `word`.
-    #[inline(always)]
-    fn digits(self, mut at: usize, mut word: u64) -> Option<Digits> {
+    fn digits(&mut self, mut word: u64) -> Option<(u64, u8)> {
+        const MOST_WORDS: usize = 3;
         let mut all = 0;
-        loop {
+        for _ in 0..MOST_WORDS {
             let (count, bits) = digits_of(word);
             all |= bits;
+            self.at += count;
             if count < size_of::<u64>() {
-                let follows = (word >> (8 * count)) as u8;
-                return Some(Digits { bits: all, follows, behind: at + count + 1 });
+                return Some((all, (word >> (8 * count)) as u8));
             }
-            at += count;
-            word = self.word(at)?;
+            word = self.word()?;
         }
+        None
     }
 
-    /// Where the next quote is, or what may escape one. Most texts are short.
+    /// Moves on to the quote that ends a text, which begins here; what stands behind it.
     #[inline(always)]
-    fn mark(self, mut at: usize) -> Option<usize> {
+    fn closing_quote(&mut self, backslash: bool) -> Option<u8> {
         let quote = Splat::new(b'\'');
         // Where a backslash is none, that is the same again.
-        let escape = Splat::new(if self.backslash { b'\\' } else { b'\'' });
-        let part = Part::load(self.text.get(at..)?.first_chunk()?);
+        let escape = Splat::new(if backslash { b'\\' } else { b'\'' });
+        // Most texts are short, and have none of these but at their end.
+        let part = Part::load(self.bytes.get(self.at..)?.first_chunk()?);
         let found = part.equal(quote).or(part.equal(escape)).bits();
         if found != 0 {
-            return Some(at + found.trailing_zeros() as usize);
-        }
-        at += PART;
-        loop {
-            let lanes = Lanes::load(self.text.get(at..)?.first_chunk::<LANES>()?);
-            let found = lanes.equal(quote).or(lanes.equal(escape)).bits();
-            if found != 0 {
-                return Some(at + found.trailing_zeros() as usize);
-            }
-            at += LANES;
-        }
-    }
-
-    /// The rest of a text in quotes, a doubled one of which stands for itself.
-    #[inline(always)]
-    fn string<const FREE: bool>(self, start: usize) -> Option<Constant> {
-        let mut at = start;
-        loop {
-            at = self.mark(at)?;
-            let [this, follows] = *self.text.get(at..)?.first_chunk()?;
+            let end = self.at + found.trailing_zeros() as usize;
+            let [this, follows] = *self.bytes.get(end..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
-                let family = if FREE { Family::Text } else { of_text(self.text.get(start..at)?) };
-                return Some(Constant { family, follows, behind: at + 2 });
+                self.at = end;
+                return Some(follows);
+            }
+        }
+        let end = closing_quote(self.text, self.place(), [quote, escape])?;
+        *self = Self::new(self.text, end)?;
+        self.bytes.get(1).copied()
+    }
+}
+
+/// Where the quote stands that ends a text, which begins at `at`. A doubled one stands for itself,
+/// and so does what is escaped.
+#[inline(never)]
+fn closing_quote(text: &[u8], mut at: usize, [quote, escape]: [Splat; 2]) -> Option<usize> {
+    loop {
+        let lanes = Lanes::load(text.get(at..)?.first_chunk::<LANES>()?);
+        let found = lanes.equal(quote).or(lanes.equal(escape)).bits();
+        at += found.trailing_zeros() as usize;
+        if found != 0 {
+            let [this, follows] = *text.get(at..)?.first_chunk()?;
+            if this == b'\'' && follows != b'\'' {
+                return Some(at);
             }
             at += 2;
         }
     }
 }
 
-/// Digits, what stands right behind them, and where that ends.
-#[derive(Clone, Copy)]
-struct Digits {
-    /// 0 where all of them are.
-    bits: u64,
-    follows: u8,
-    behind: usize,
+impl<'a> Alike<'a> {
+    /// Rows like those that `known` is of.
+    pub(crate) fn new(backslash: bool, rule: FamilyRule, known: &'a Families) -> Self {
+        Self { backslash, rule, known }
+    }
+
+    /// Whether the constants of a column need nothing in common.
+    pub(crate) fn is_free(self) -> bool {
+        self.rule == FamilyRule::Free
+    }
+
+    /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
+    pub(crate) fn more(self, text: &[u8], at: usize) -> (usize, u32) {
+        match self.is_free() {
+            true => self.behind_commas::<true>(text, at),
+            false => self.behind_commas::<false>(text, at),
+        }
+    }
+
+    #[inline(never)]
+    fn behind_commas<const FREE: bool>(self, text: &[u8], at: usize) -> (usize, u32) {
+        let (mut end, mut count) = (at, 0_u32);
+        let Some(mut near) = Near::new(text, at) else { return (end, count) };
+        while near.comma().is_some() && self.read::<FREE>(&mut near).is_some() {
+            end = near.place();
+            count += 1;
+        }
+        (end, count)
+    }
+
+    /// Reads a row. `FREE`: the constants of a column need nothing in common.
+    #[inline(always)]
+    pub(crate) fn read<const FREE: bool>(self, near: &mut Near<'_>) -> Option<()> {
+        (near.byte()? == b'(').then_some(())?;
+        near.at += 1;
+        let mut left = self.known.width();
+        let mut families = self.known.columns().iter();
+        loop {
+            let mut word = near.word()?;
+            if word as u8 == b' ' {
+                near.at += 1;
+                word = near.word()?;
+            }
+            let constant = self.constant::<FREE>(near, word)?;
+            if !FREE && families.next() != Some(&constant.family.under(self.rule)) {
+                return None;
+            }
+            near.at += 1;
+            near.renew()?;
+            left = left.checked_sub(1)?;
+            match constant.follows {
+                b',' if left > 0 => {}
+                b')' if left == 0 => return Some(()),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The next constant, whose first bytes are `word`; moves on to what follows it.
+    #[inline(always)]
+    fn constant<const FREE: bool>(self, near: &mut Near<'_>, word: u64) -> Option<Constant> {
+        // What is not first asked in this way becomes a jump through a table.
+        let start = near.at;
+        let (bits, follows) = near.digits(word)?;
+        if near.at > start {
+            return self.number::<FREE>(near, bits, follows);
+        }
+        let first = word as u8;
+        if first == b'\'' {
+            near.at += 1;
+            self.string::<FREE>(near)
+        } else if first == b'-' {
+            near.at += 1;
+            let (bits, follows) = near.digits(near.word()?)?;
+            if near.at == start + 1 {
+                return None;
+            }
+            self.number::<FREE>(near, bits, follows)
+        } else {
+            let upper = (word as u32) & u32::from_le_bytes([0xdf; 4]);
+            near.at += 4;
+            let is_null = upper == u32::from_le_bytes(*b"NULL");
+            let follows = (word >> 32) as u8;
+            is_null.then_some(Constant { family: Family::Null, follows })
+        }
+    }
+
+    /// A number of which the whole part is read.
+    #[inline(always)]
+    fn number<const FREE: bool>(
+        self,
+        near: &mut Near<'_>,
+        mut bits: u64,
+        mut follows: u8,
+    ) -> Option<Constant> {
+        let mut family = Family::Integer;
+        if follows == b'.' {
+            near.at += 1;
+            let whole = near.at;
+            let (more, behind) = near.digits(near.word()?)?;
+            (bits, follows) = (bits | more, behind);
+            let places = near.at - whole;
+            if places == 0 {
+                return None;
+            }
+            family = Family::Decimal(places.min(MOST_PLACES) as u8);
+        }
+        if !FREE && self.rule == FamilyRule::Numbering && bits == 0 {
+            family = Family::Zero;
+        }
+        Some(Constant { family, follows })
+    }
+
+    /// The rest of a text in quotes, a doubled one of which stands for itself.
+    #[inline(always)]
+    fn string<const FREE: bool>(self, near: &mut Near<'_>) -> Option<Constant> {
+        let start = near.place();
+        let follows = near.closing_quote(self.backslash)?;
+        let family = match FREE {
+            true => Family::Text,
+            false => of_text(near.text.get(start..near.place())?),
+        };
+        near.at += 1;
+        Some(Constant { family, follows })
+    }
 }
 
 /// How many digits a text of eight bytes begins with, and the bits of their values.
@@ -227,9 +307,15 @@ mod tests {
         let mut reader = Reader::new(dialect.rules(), None, first.as_bytes(), 0);
         let width = reader.row(&mut known).unwrap();
         known.is_as_wide(width);
-        let text = format!("{row}{}", ";".repeat(2 * LANES));
+        let text = format!("{row}{}", ";".repeat(NEAR));
         let backslash = dialect == Dialect::MySql;
-        let read = Alike::new(text.as_bytes(), backslash, rule, &known).row(0);
+        let alike = Alike::new(backslash, rule, &known);
+        let mut near = Near::new(text.as_bytes(), 0).unwrap();
+        let read = match alike.is_free() {
+            true => alike.read::<true>(&mut near),
+            false => alike.read::<false>(&mut near),
+        };
+        let read = read.map(|()| near.place());
         let mut own = Families::default();
         let mut reader = Reader::new(dialect.rules(), None, row.as_bytes(), 0);
         let width = reader.row(&mut own);

@@ -5,7 +5,6 @@ use crate::alike::Alike;
 use crate::constant::{Reader, escapes, is_space};
 use crate::dialect::{InsertRules, Rules};
 use crate::family::Families;
-use crate::lanes::LANES;
 use crate::tail::is_harmless;
 
 /// A statement without its terminator, in a text that may go on behind it.
@@ -22,10 +21,9 @@ impl<'a> Text<'a> {
         Self { wide, length: end.saturating_sub(start).min(wide.len()) }
     }
 
-    /// The first bytes, if there are so many.
-    #[inline]
-    pub(crate) fn first_bytes(self) -> Option<&'a [u8; LANES]> {
-        self.wide.first_chunk()
+    /// The statement and what stands behind it.
+    pub(crate) fn wide(self) -> &'a [u8] {
+        self.wide
     }
 
     /// The statement alone.
@@ -57,21 +55,6 @@ pub(crate) fn rows_of(
     is_harmless(&rules.inserts, conflicts, &text.get()[rows.end..]).then_some(rows)
 }
 
-/// The rows that stand behind a prefix and are like those of other INSERTs; what is behind them is
-/// left to the caller. None where there may be some all the same.
-#[inline]
-pub(crate) fn rows_like(
-    rules: &'static Rules,
-    escapes: bool,
-    text: Text<'_>,
-    prefix: usize,
-    families: &Families,
-) -> Option<InsertRows> {
-    let alike = Alike::new(text.wide, escapes, rules.inserts.families, families);
-    let (end, more) = alike.more(alike.row(prefix)?);
-    (end <= text.length).then_some(InsertRows { prefix, end, count: more + 1 })
-}
-
 /// The rows that stand behind a prefix; what is behind them is left to the caller.
 pub(crate) fn rows_behind(
     rules: &'static Rules,
@@ -90,8 +73,8 @@ pub(crate) fn rows_behind(
             return None;
         }
         // Most rows are like the one before.
-        let alike = Alike::new(text.wide, backslash, rule, families);
-        let (end, more) = alike.more(reader.at());
+        let alike = Alike::new(backslash, rule, families);
+        let (end, more) = alike.more(text.wide, reader.at());
         count = count.checked_add(1)?.checked_add(more)?;
         if end > text.length {
             return None;

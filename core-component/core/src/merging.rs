@@ -1,12 +1,15 @@
 //! Which INSERTs of a script may be sent as one: those that stand one behind the other and differ in
 //! their rows only, of constants that mean the same alone and together. In doubt none.
 
+use std::ops::Range;
+
 use memchr::memmem;
 
+use crate::alike::{Alike, NEAR, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
 use crate::family::Families;
-use crate::insert::{InsertRows, Text, rows_behind, rows_like, rows_of};
+use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::lanes::{LANES, Lanes};
 use crate::types::{Join, Kind, Merging};
 
@@ -52,15 +55,16 @@ impl Sample {
         self.bytes.len()
     }
 
-    /// Whether a statement begins so.
-    #[inline]
-    fn begins(&self, text: Text<'_>) -> bool {
-        match text.first_bytes().filter(|_| self.bytes.len() <= LANES) {
+    /// Whether a text begins so of which these are the first bytes.
+    #[inline(always)]
+    fn begins(&self, near: &[u8; NEAR], text: &[u8], at: usize) -> bool {
+        let first = near.first_chunk();
+        match first.filter(|_| self.bytes.len() <= LANES) {
             Some(first) => {
                 let (own, mask) = (Lanes::load(&self.first), Lanes::load(&self.mask));
-                Lanes::load(first).is_same(own, mask) && self.bytes.len() <= text.get().len()
+                Lanes::load(first).is_same(own, mask)
             }
-            None => text.get().starts_with(&self.bytes),
+            None => text.get(at..).is_some_and(|text| text.starts_with(&self.bytes)),
         }
     }
 }
@@ -113,8 +117,7 @@ impl Merger {
     #[must_use]
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
-        let Some(rows) =
-            self.rows_like(text, self.escapes(backslash)).filter(|rows| *rows <= self.rows_left())
+        let Some(rows) = self.rows_of_one(text, backslash).filter(|rows| *rows <= self.rows_left())
         else {
             return self.look_closer(text, backslash);
         };
@@ -126,39 +129,91 @@ impl Merger {
 
     /// The rows of a statement that differs from the last INSERT in these only, where they look as
     /// those before them.
-    #[inline]
-    pub(crate) fn rows_like(&self, text: Text<'_>, escapes: bool) -> Option<u32> {
-        if !self.open || !self.prefix.begins(text) {
-            return None;
+    fn rows_of_one(&self, text: Text<'_>, backslash: Option<bool>) -> Option<u32> {
+        let (alike, end) = (self.alike(backslash), text.get().len());
+        match alike.is_free() {
+            true => self.rows_like::<true>(alike, text.wide(), 0..end),
+            false => self.rows_like::<false>(alike, text.wide(), 0..end),
         }
-        let rows = rows_like(self.rules, escapes, text, self.prefix.len(), &self.families)?;
-        self.is_tail(text.get().get(rows.end..)?).then_some(rows.count)
     }
 
-    /// Whether backslashes escape in strings, where the script has said this of it.
-    pub(crate) fn escapes(&self, said: Option<bool>) -> bool {
-        escapes(self.rules, said)
+    fn alike(&self, backslash: Option<bool>) -> Alike<'_> {
+        let escapes = escapes(self.rules, backslash);
+        Alike::new(escapes, self.rules.inserts.families, &self.families)
+    }
+
+    /// As [`rows_of_one`](Self::rows_of_one), of a statement in a window.
+    #[inline(always)]
+    fn rows_like<const FREE: bool>(
+        &self,
+        alike: Alike<'_>,
+        window: &[u8],
+        statement: Range<usize>,
+    ) -> Option<u32> {
+        let mut near = Near::new(window, statement.start)?;
+        if !self.open || !self.prefix.begins(near.bytes(), window, statement.start) {
+            return None;
+        }
+        near.pass(self.prefix.len())?;
+        let last = statement.end.checked_sub(self.tail.len())?;
+        let mut rows = 0_u32;
+        loop {
+            alike.read::<FREE>(&mut near)?;
+            rows = rows.checked_add(1)?;
+            if near.place() >= last {
+                break;
+            }
+            near.comma()?;
+        }
+        // Most statements have no tail.
+        let is_tail = self.tail.is_empty() || window.get(last..statement.end)? == self.tail;
+        (near.place() == last && is_tail).then_some(rows)
+    }
+
+    /// Takes as many of these statements as differ from the last INSERT in rows only, which look as
+    /// those before them, and fit; how many that are.
+    pub(crate) fn take_like(
+        &mut self,
+        window: &[u8],
+        places: (&[u32], &[u32]),
+        backslash: Option<bool>,
+        fits: impl FnMut(usize, usize) -> bool,
+    ) -> usize {
+        let alike = self.alike(backslash);
+        let (statements, rows) = match alike.is_free() {
+            true => self.count_like::<true>(alike, window, places, fits),
+            false => self.count_like::<false>(alike, window, places, fits),
+        };
+        self.rows += rows;
+        statements
+    }
+
+    /// How many statements [`take_like`](Self::take_like) takes, and the rows of them.
+    #[inline(never)]
+    fn count_like<const FREE: bool>(
+        &self,
+        alike: Alike<'_>,
+        window: &[u8],
+        (starts, ends): (&[u32], &[u32]),
+        mut fits: impl FnMut(usize, usize) -> bool,
+    ) -> (usize, u32) {
+        let around = self.prefix.len() + self.tail.len();
+        let (mut statements, mut rows) = (0, 0);
+        for (start, end) in starts.iter().zip(ends) {
+            let statement = *start as usize..*end as usize;
+            let length = statement.len();
+            let Some(more) = self.rows_like::<FREE>(alike, window, statement) else { break };
+            if more > self.rows_left() - rows || !fits(length, around) {
+                break;
+            }
+            (statements, rows) = (statements + 1, rows + more);
+        }
+        (statements, rows)
     }
 
     /// How many rows may be joined to the last INSERT.
-    pub(crate) fn rows_left(&self) -> u32 {
+    fn rows_left(&self) -> u32 {
         self.options.max_rows.saturating_sub(self.rows)
-    }
-
-    /// Bytes of the last INSERT around its rows.
-    pub(crate) fn around_rows(&self) -> usize {
-        self.prefix.len() + self.tail.len()
-    }
-
-    /// As many rows were found by [`rows_like`](Self::rows_like), and are joined.
-    pub(crate) fn take_like(&mut self, rows: u32) {
-        self.rows += rows;
-    }
-
-    /// Most statements have none.
-    #[inline]
-    fn is_tail(&self, text: &[u8]) -> bool {
-        text.len() == self.tail.len() && (text.is_empty() || text == self.tail)
     }
 
     /// As [`look`](Self::look), whatever the rows are.
@@ -170,7 +225,7 @@ impl Merger {
         let (statement, prefix) = (text.get(), self.prefix.len());
         self.adds_to_families = true;
         if self.open
-            && self.prefix.begins(text)
+            && statement.starts_with(&self.prefix.bytes)
             && let Some(rows) = rows_behind(self.rules, backslash, text, prefix, &mut self.own)
             && statement[rows.end..] == self.tail
         {

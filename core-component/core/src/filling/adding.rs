@@ -220,50 +220,43 @@ impl<'a> Adding<'a> {
         let mut room = self.most.saturating_sub(self.filled());
         let Some((merger, backslash)) = &mut self.merger else { return 0 };
         let (starts, ends) = few.places();
-        let text = |index: usize| {
-            let (start, end) = starts.get(index).zip(ends.get(index))?;
-            Some(Text::new(self.window, *start as usize, *end as usize))
-        };
         let most = starts.len().min(self.statements);
+        let (starts, ends) = (&starts[..most], &ends[..most]);
         let first = self.filling.ends.len();
+        let longest = self.longest;
         let mut bytes = self.bytes;
-        let mut fits = |text: &[u8], saved: usize| {
+        let mut fits = |length: usize, saved: usize| {
             let more = bytes.saturating_add(saved);
-            let fits = text.len() < more.min(room) && text.len() <= self.longest;
+            let fits = length < more.min(room) && length <= longest;
             if fits {
-                bytes = more.saturating_sub(text.len() + 2);
-                room = room.saturating_sub(text.len() + 2);
+                bytes = more.saturating_sub(length + 2);
+                room = room.saturating_sub(length + 2);
             }
             fits
         };
-        let escapes = merger.escapes(*backslash);
         let mut count = 0;
         loop {
             // Most are like the ones before them.
-            let (from, rows_left) = (count, merger.rows_left());
-            let (mut rows, mut saved) = (0, 0);
-            let mut is_full = count >= most;
-            while !is_full
-                && let Some(text) = text(count)
-                && let Some(more) = merger.rows_like(text, escapes)
-                && more <= rows_left - rows
-            {
-                let own = merger.around_rows() + self.filling.separator as usize - 1;
-                is_full = !fits(text.get(), own);
-                if !is_full {
-                    self.filling.separator = SEPARATOR.len() as u64 + 1;
-                    (rows, saved, count) = (rows + more, saved + own, count + 1);
-                    is_full = count >= most;
+            let places = (&starts[count..], &ends[count..]);
+            let mut separator = self.filling.separator as usize;
+            let mut saved = 0;
+            let like = merger.take_like(self.window, places, *backslash, |length, around| {
+                let own = around + separator - 1;
+                let fits = fits(length, own);
+                if fits {
+                    separator = SEPARATOR.len() + 1;
+                    saved += own;
                 }
-            }
-            if count > from {
-                merger.take_like(rows);
-                self.filling.join_more(count - from, saved);
-            }
-            let Some(text) = text(count).filter(|_| !is_full) else { break };
+                fits
+            });
+            count += like;
+            self.filling.separator = separator as u64;
+            self.filling.join_more(like, saved);
+            let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
+            let text = Text::new(self.window, *start as usize, *end as usize);
             let found = merger.look(text, *backslash);
             let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
-            if !fits(text.get(), saved) {
+            if !fits(text.get().len(), saved) {
                 break;
             }
             merger.take(text.get(), found);
@@ -291,7 +284,9 @@ impl<'a> Adding<'a> {
             let filling = &mut *self.filling;
             filling.place(at, kind, SEPARATOR.len() as u32);
             let ends = &ends[together];
-            filling.ends.extend(ends.iter().map(|end| filled.saturating_add(end - start + 2)));
+            // Many at once: bodies and windows stay below 4 GiB.
+            let before = filled.wrapping_sub(start).wrapping_add(2);
+            filling.ends.extend(ends.iter().map(|end| end.wrapping_add(before)));
             self.read = self.offset + u64::from(ends[last - first]) + 1;
             self.filling.goes_on_at = Some(self.read + 1);
             self.add_text(start as usize..ends[last - first] as usize + 1);
