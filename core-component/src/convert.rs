@@ -131,8 +131,13 @@ impl From<core::Interruption> for wit::Interruption {
     }
 }
 
-/// The text of a body, where it is UTF-8.
-fn body(bytes: &[u8]) -> wit::BodyParam<'_> {
+/// The text of a batch, where it is UTF-8.
+fn body(batch: &core::Batch) -> wit::BodyParam<'_> {
+    let bytes = batch.body.as_slice();
+    if batch.is_ascii {
+        // SAFETY: what is ASCII is UTF-8. (The host checks it, too.)
+        return wit::BodyParam::Text(unsafe { str::from_utf8_unchecked(bytes) });
+    }
     match simdutf8::basic::from_utf8(bytes) {
         Ok(text) => wit::BodyParam::Text(text),
         Err(_) => wit::BodyParam::Bytes(bytes),
@@ -176,7 +181,7 @@ impl Lists {
         wit::BatchParam {
             id: batch.id,
             first_statement: batch.first_statement,
-            body: body(&batch.body),
+            body: body(batch),
             ends: &batch.ends,
             stretches: &self.stretches,
             rows: batch.rows,

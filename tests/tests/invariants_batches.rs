@@ -86,6 +86,7 @@ proptest! {
             let requested = requested(&batch);
             let bytes = requested.len() as u64;
             prop_assert_eq!(bytes, batch.info().bytes);
+            prop_assert_eq!(batch.is_ascii, batch.body.is_ascii());
             let alone = batch.ends.len() == 1 && options.oversized != Oversized::Refuse;
             prop_assert!(bytes <= limits.max_batch_bytes || alone, "{} bytes", bytes);
             prop_assert!(batch.body.len() as u64 <= 16 * limits.max_batch_bytes || alone);

@@ -2,8 +2,8 @@
 //! decimals, texts and `NULL`, each column with constants of one family. Anything else is left to
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
-use crate::family::{Families, Family, FamilyRule, MOST_PLACES, of_text};
-use crate::lanes::{LANES, Lanes, Part, Splat};
+use crate::family::{Families, Family, FamilyRule, MOST_PLACES, Rule, of_text};
+use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
 /// Bytes that are at hand from a place on: so reading them needs few checks. What ends a statement
 /// is no part of any row, so nothing is read beyond it.
@@ -11,10 +11,9 @@ pub(crate) const NEAR: usize = 256;
 
 /// How rows must look.
 #[derive(Clone, Copy)]
-pub(crate) struct Alike<'a> {
-    /// Whether a backslash escapes in texts.
-    backslash: bool,
-    rule: FamilyRule,
+pub(crate) struct Alike<'a, R> {
+    marks: &'a Marks,
+    rule: R,
     /// Families of the columns of the rows before.
     known: &'a Families,
 }
@@ -28,6 +27,22 @@ pub(crate) struct Near<'a> {
     bytes: &'a [u8; NEAR],
     /// Bytes between `base` and the place.
     at: usize,
+}
+
+/// What may end a text.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Marks {
+    quote: Splat,
+    /// What escapes a quote, or a quote again.
+    escape: Splat,
+}
+
+impl Marks {
+    /// `backslash`: whether one escapes in texts.
+    pub(crate) fn new(backslash: bool) -> Self {
+        let escape = if backslash { b'\\' } else { b'\'' };
+        Self { quote: Splat::new(b'\''), escape: Splat::new(escape) }
+    }
 }
 
 /// A constant, and what stands right behind it.
@@ -86,39 +101,25 @@ impl<'a> Near<'a> {
         self.renew()
     }
 
-    /// The next eight bytes.
+    /// How many digits stand from `at` on, and whether all of them are 0. None where there are more
+    /// than most numbers have.
     #[inline(always)]
-    fn word(&self) -> Option<u64> {
-        self.bytes.get(self.at..)?.first_chunk().map(|word| u64::from_le_bytes(*word))
-    }
-
-    /// Moves on behind all digits, of which the first eight bytes are `word`; the bits of their
-    /// values, and what stands behind them. None where there are more than most numbers have.
-    #[inline(always)]
-    fn digits(&mut self, mut word: u64) -> Option<(u64, u8)> {
-        const MOST_WORDS: usize = 3;
-        let mut all = 0;
-        for _ in 0..MOST_WORDS {
-            let (count, bits) = digits_of(word);
-            all |= bits;
-            self.at += count;
-            if count < size_of::<u64>() {
-                return Some((all, (word >> (8 * count)) as u8));
-            }
-            word = self.word()?;
+    fn digits(&self, at: usize) -> Option<(usize, bool)> {
+        let (count, zeros) = digits_of(self.bytes.get(at..)?.first_chunk()?);
+        if count < PART {
+            return Some((count, zeros >= count));
         }
-        None
+        let (more, more_zeros) = digits_of(self.bytes.get(at + PART..)?.first_chunk()?);
+        let are_zeros = zeros == PART && more_zeros >= more;
+        (more < PART).then_some((PART + more, are_zeros))
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
     #[inline(always)]
-    fn closing_quote(&mut self, backslash: bool) -> Option<u8> {
-        let quote = Splat::new(b'\'');
-        // Where a backslash is none, that is the same again.
-        let escape = Splat::new(if backslash { b'\\' } else { b'\'' });
+    fn closing_quote(&mut self, marks: &Marks) -> Option<u8> {
         // Most texts are short, and have none of these but at their end.
         let part = Part::load(self.bytes.get(self.at..)?.first_chunk()?);
-        let found = part.equal(quote).or(part.equal(escape)).bits();
+        let found = part.equal(marks.quote).or(part.equal(marks.escape)).bits();
         if found != 0 {
             let end = self.at + found.trailing_zeros() as usize;
             let [this, follows] = *self.bytes.get(end..)?.first_chunk()?;
@@ -127,7 +128,7 @@ impl<'a> Near<'a> {
                 return Some(follows);
             }
         }
-        let end = closing_quote(self.text, self.place(), [quote, escape])?;
+        let end = closing_quote(self.text, self.place(), marks)?;
         *self = Self::new(self.text, end)?;
         self.bytes.get(1).copied()
     }
@@ -136,10 +137,10 @@ impl<'a> Near<'a> {
 /// Where the quote stands that ends a text, which begins at `at`. A doubled one stands for itself,
 /// and so does what is escaped.
 #[inline(never)]
-fn closing_quote(text: &[u8], mut at: usize, [quote, escape]: [Splat; 2]) -> Option<usize> {
+fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<usize> {
     loop {
         let lanes = Lanes::load(text.get(at..)?.first_chunk::<LANES>()?);
-        let found = lanes.equal(quote).or(lanes.equal(escape)).bits();
+        let found = lanes.equal(marks.quote).or(lanes.equal(marks.escape)).bits();
         at += found.trailing_zeros() as usize;
         if found != 0 {
             let [this, follows] = *text.get(at..)?.first_chunk()?;
@@ -151,51 +152,43 @@ fn closing_quote(text: &[u8], mut at: usize, [quote, escape]: [Splat; 2]) -> Opt
     }
 }
 
-impl<'a> Alike<'a> {
+impl<'a, R: Rule> Alike<'a, R> {
     /// Rows like those that `known` is of.
-    pub(crate) fn new(backslash: bool, rule: FamilyRule, known: &'a Families) -> Self {
-        Self { backslash, rule, known }
-    }
-
-    /// Whether the constants of a column need nothing in common.
-    pub(crate) fn is_free(self) -> bool {
-        self.rule == FamilyRule::Free
+    pub(crate) fn new(marks: &'a Marks, rule: R, known: &'a Families) -> Self {
+        Self { marks, rule, known }
     }
 
     /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
-    pub(crate) fn more(self, text: &[u8], at: usize) -> (usize, u32) {
-        match self.is_free() {
-            true => self.behind_commas::<true>(text, at),
-            false => self.behind_commas::<false>(text, at),
-        }
-    }
-
     #[inline(never)]
-    fn behind_commas<const FREE: bool>(self, text: &[u8], at: usize) -> (usize, u32) {
+    pub(crate) fn more(self, text: &[u8], at: usize) -> (usize, u32) {
         let (mut end, mut count) = (at, 0_u32);
         let Some(mut near) = Near::new(text, at) else { return (end, count) };
-        while near.comma().is_some() && self.read::<FREE>(&mut near).is_some() {
+        while near.comma().is_some() && self.read(&mut near).is_some() {
             end = near.place();
             count += 1;
         }
         (end, count)
     }
 
-    /// Reads a row. `FREE`: the constants of a column need nothing in common.
+    /// Whether the constants of a column need nothing in common.
     #[inline(always)]
-    pub(crate) fn read<const FREE: bool>(self, near: &mut Near<'_>) -> Option<()> {
+    fn is_free(self) -> bool {
+        self.rule.get() == FamilyRule::Free
+    }
+
+    /// Reads a row.
+    #[inline(always)]
+    pub(crate) fn read(self, near: &mut Near<'_>) -> Option<()> {
         (near.byte()? == b'(').then_some(())?;
         near.at += 1;
         let mut left = self.known.width();
         let mut families = self.known.columns().iter();
         loop {
-            let mut word = near.word()?;
-            if word as u8 == b' ' {
+            if near.byte()? == b' ' {
                 near.at += 1;
-                word = near.word()?;
             }
-            let constant = self.constant::<FREE>(near, word)?;
-            if !FREE && families.next() != Some(&constant.family.under(self.rule)) {
+            let constant = self.constant(near)?;
+            if !self.is_free() && families.next() != Some(&constant.family.under(self.rule.get())) {
                 return None;
             }
             near.at += 1;
@@ -209,56 +202,53 @@ impl<'a> Alike<'a> {
         }
     }
 
-    /// The next constant, whose first bytes are `word`; moves on to what follows it.
+    /// The next constant; moves on to what follows it.
     #[inline(always)]
-    fn constant<const FREE: bool>(self, near: &mut Near<'_>, word: u64) -> Option<Constant> {
-        // What is not first asked in this way becomes a jump through a table.
+    fn constant(self, near: &mut Near<'_>) -> Option<Constant> {
         let start = near.at;
-        let (bits, follows) = near.digits(word)?;
-        if near.at > start {
-            return self.number::<FREE>(near, bits, follows);
+        let first = near.byte()?;
+        let (count, are_zeros) = near.digits(start)?;
+        if count != 0 {
+            near.at = start + count;
+            return self.number(near, are_zeros);
         }
-        let first = word as u8;
+        // Asked in this way, it becomes no jump through a table.
         if first == b'\'' {
-            near.at += 1;
-            self.string::<FREE>(near)
-        } else if first == b'-' {
-            near.at += 1;
-            let (bits, follows) = near.digits(near.word()?)?;
-            if near.at == start + 1 {
+            near.at = start + 1;
+            self.string(near)
+        } else if first & 0xfe == b'-' & 0xfe {
+            let (count, are_zeros) = near.digits(start + 1)?;
+            if first != b'-' || count == 0 {
                 return None;
             }
-            self.number::<FREE>(near, bits, follows)
+            near.at = start + 1 + count;
+            self.number(near, are_zeros)
         } else {
-            let upper = (word as u32) & u32::from_le_bytes([0xdf; 4]);
-            near.at += 4;
+            let word = u32::from_le_bytes(*near.bytes.get(start..)?.first_chunk()?);
+            let upper = word & u32::from_le_bytes([0xdf; 4]);
+            near.at = start + 4;
             let is_null = upper == u32::from_le_bytes(*b"NULL");
-            let follows = (word >> 32) as u8;
-            is_null.then_some(Constant { family: Family::Null, follows })
+            is_null.then_some(Constant { family: Family::Null, follows: near.byte()? })
         }
     }
 
     /// A number of which the whole part is read.
     #[inline(always)]
-    fn number<const FREE: bool>(
-        self,
-        near: &mut Near<'_>,
-        mut bits: u64,
-        mut follows: u8,
-    ) -> Option<Constant> {
+    fn number(self, near: &mut Near<'_>, mut are_zeros: bool) -> Option<Constant> {
+        let mut follows = near.byte()?;
         let mut family = Family::Integer;
         if follows == b'.' {
-            near.at += 1;
-            let whole = near.at;
-            let (more, behind) = near.digits(near.word()?)?;
-            (bits, follows) = (bits | more, behind);
-            let places = near.at - whole;
+            let start = near.at + 1;
+            let (places, more_zeros) = near.digits(start)?;
             if places == 0 {
                 return None;
             }
+            near.at = start + places;
+            follows = near.byte()?;
+            are_zeros &= more_zeros;
             family = Family::Decimal(places.min(MOST_PLACES) as u8);
         }
-        if !FREE && self.rule == FamilyRule::Numbering && bits == 0 {
+        if self.rule.get() == FamilyRule::Numbering && are_zeros {
             family = Family::Zero;
         }
         Some(Constant { family, follows })
@@ -266,10 +256,10 @@ impl<'a> Alike<'a> {
 
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
-    fn string<const FREE: bool>(self, near: &mut Near<'_>) -> Option<Constant> {
+    fn string(self, near: &mut Near<'_>) -> Option<Constant> {
         let start = near.place();
-        let follows = near.closing_quote(self.backslash)?;
-        let family = match FREE {
+        let follows = near.closing_quote(self.marks)?;
+        let family = match self.is_free() {
             true => Family::Text,
             false => of_text(near.text.get(start..near.place())?),
         };
@@ -278,20 +268,13 @@ impl<'a> Alike<'a> {
     }
 }
 
-/// How many digits a text of eight bytes begins with, and the bits of their values.
-#[inline]
-fn digits_of(word: u64) -> (usize, u64) {
-    const EACH: u64 = u64::MAX / 0xff;
-    // A digit becomes its value, and anything else more than 9.
-    let values = word ^ (EACH * 0x30);
-    // A carry only reaches bytes behind the first that is none.
-    let others = (values.wrapping_add(EACH * 0x76) | values) & (EACH * 0x80);
-    let count = others.trailing_zeros() as usize / 8;
-    let bits = match others {
-        0 => values,
-        _ => values & ((1 << (8 * count)) - 1),
-    };
-    (count, bits)
+/// How many digits a text begins with, and how many zeros.
+#[inline(always)]
+fn digits_of(text: &[u8; PART]) -> (usize, usize) {
+    let part = Part::load(text);
+    let digits = (u32::from(part.no_digits().bits()) | 1 << PART).trailing_zeros();
+    let zeros = (!part.equal(Splat::new(b'0')).bits()).trailing_zeros();
+    (digits as usize, zeros as usize)
 }
 
 #[cfg(test)]
@@ -309,13 +292,10 @@ mod tests {
         known.is_as_wide(width);
         let text = format!("{row}{}", ";".repeat(NEAR));
         let backslash = dialect == Dialect::MySql;
-        let alike = Alike::new(backslash, rule, &known);
+        let marks = Marks::new(backslash);
+        let alike = Alike::new(&marks, rule, &known);
         let mut near = Near::new(text.as_bytes(), 0).unwrap();
-        let read = match alike.is_free() {
-            true => alike.read::<true>(&mut near),
-            false => alike.read::<false>(&mut near),
-        };
-        let read = read.map(|()| near.place());
+        let read = alike.read(&mut near).map(|()| near.place());
         let mut own = Families::default();
         let mut reader = Reader::new(dialect.rules(), None, row.as_bytes(), 0);
         let width = reader.row(&mut own);
@@ -329,16 +309,15 @@ mod tests {
     #[test]
     fn digits_are_counted_and_told_from_zeros() {
         for (text, expected) in [
-            (*b"12345678", (8, false)),
-            (*b"00000000", (8, true)),
-            (*b"00,11111", (2, true)),
-            (*b"0010)abc", (4, false)),
-            (*b":0000000", (0, true)),
-            (*b"1/000000", (1, false)),
-            ([b'7', 0xff, b'1', b'1', b'1', b'1', b'1', b'1'], (1, false)),
+            (*b"1234567812345678", (16, 0)),
+            (*b"0000000000000000", (16, 16)),
+            (*b"00,1111111111111", (2, 2)),
+            (*b"0010)abc00000000", (4, 2)),
+            (*b":000000000000000", (0, 0)),
+            (*b"1/00000000000000", (1, 0)),
+            (*b"7\xff11111111111111", (1, 0)),
         ] {
-            let (count, bits) = digits_of(u64::from_le_bytes(text));
-            assert_eq!((count, bits == 0), expected, "{text:?}");
+            assert_eq!(digits_of(&text), expected, "{text:?}");
         }
     }
 
@@ -351,6 +330,9 @@ mod tests {
             "007",
             "000",
             "1234567890123456789",
+            "0000000000000000",
+            "00000000000000000000.000",
+            "1234567890123456789012345678901234567890",
             "1.5",
             "0.0",
             "2.25",

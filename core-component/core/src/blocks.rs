@@ -9,7 +9,7 @@ use memchr::{memchr, memchr2};
 
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
-use crate::lanes::{LANES, Lanes, Set, Splat, equal};
+use crate::lanes::{LANES, Lanes, Seen, Set, Splat, equal};
 
 /// What to look for: one dialect's bytes, and what the session says of backslashes.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +21,8 @@ pub(crate) struct Marks {
     prefixes: bool,
     /// Two slashes open a comment.
     slash_comments: bool,
+    /// A statement may not have a NUL.
+    refuses_nul: bool,
     /// Bytes that may mean something outside strings.
     others: Set,
 }
@@ -40,6 +42,7 @@ impl Marks {
             parentheses: rules.parentheses,
             prefixes: rules.escape_strings,
             slash_comments: rules.slash_comments,
+            refuses_nul: !rules.nul,
             others: Set::new(&others)?,
         })
     }
@@ -104,13 +107,15 @@ pub(crate) struct Ahead {
     pub(crate) newlines: [u64; MOST_BLOCKS],
     /// Whether all of the last is read; else something in it is left to the lexer.
     pub(crate) complete: bool,
+    /// Whether all that was read is ASCII, of these blocks and of those before.
+    pub(crate) is_ascii: bool,
 }
 
 impl Ahead {
     /// Nothing is read, up to `base`.
     pub(crate) fn new(base: usize) -> Self {
         let none = [0; MOST_BLOCKS];
-        Self { base, count: 0, terminators: none, newlines: none, complete: true }
+        Self { base, count: 0, terminators: none, newlines: none, complete: true, is_ascii: true }
     }
 
     /// Where what was read ends.
@@ -170,7 +175,8 @@ enum Look {
 
 impl Blocks<'_> {
     /// Reads blocks from `base` on, at most so many, up to one that is not complete or in which the
-    /// text ends. The state moves on behind those that are complete.
+    /// text ends. The state moves on behind those that are complete. None where there is a NUL that
+    /// the lexer must see.
     #[inline(never)]
     pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
         let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
@@ -182,6 +188,7 @@ impl Blocks<'_> {
         let mut letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
         let set = self.marks.others;
         let (prefixes, parentheses) = (self.marks.prefixes, self.marks.parentheses);
+        let mut seen = Seen::new();
         let mut at = base;
         let mut count = 0;
         let mut complete = true;
@@ -189,6 +196,7 @@ impl Blocks<'_> {
             let index = count % MOST_BLOCKS;
             count += 1;
             let lanes = Lanes::load(block);
+            seen = seen.with(lanes);
             let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
             let others = lanes.any_of(set).bits();
             let mut letters = 0;
@@ -234,6 +242,14 @@ impl Blocks<'_> {
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             at += LANES;
         }
+        if !seen.is_ascii_without_nul() {
+            let read = blocks[..count].as_flattened();
+            if !self.is_allowed(read) {
+                (ahead.base, ahead.count, ahead.complete) = (base, 0, false);
+                return;
+            }
+            ahead.is_ascii &= read.is_ascii();
+        }
         (ahead.base, ahead.count, ahead.complete) = (base, count, complete);
         let Rare { escaped, other, read_to } = rare;
         let opened_at = match opened {
@@ -242,6 +258,11 @@ impl Blocks<'_> {
         };
         let read_to = read_to.max(at);
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
+    }
+
+    /// Whether a text may stand in a statement.
+    pub(crate) fn is_allowed(&self, text: &[u8]) -> bool {
+        !self.marks.refuses_nul || memchr(0, text).is_none()
     }
 
     /// Looks at each byte that may mean something, up to one that the lexer must read: the quotes,

@@ -69,6 +69,41 @@ pub(crate) enum FamilyRule {
     Scale,
 }
 
+/// A rule that is known when the program runs, or when it is compiled.
+pub(crate) trait Rule: Copy {
+    /// Which rule it is.
+    fn get(self) -> FamilyRule;
+}
+
+impl Rule for FamilyRule {
+    #[inline(always)]
+    fn get(self) -> FamilyRule {
+        self
+    }
+}
+
+/// [`FamilyRule::Free`]
+#[derive(Clone, Copy)]
+pub(crate) struct Free;
+
+impl Rule for Free {
+    #[inline(always)]
+    fn get(self) -> FamilyRule {
+        FamilyRule::Free
+    }
+}
+
+/// [`FamilyRule::Numbering`]
+#[derive(Clone, Copy)]
+pub(crate) struct Numbering;
+
+impl Rule for Numbering {
+    #[inline(always)]
+    fn get(self) -> FamilyRule {
+        FamilyRule::Numbering
+    }
+}
+
 /// The families of the columns of some rows.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Families {

@@ -43,6 +43,8 @@ pub(crate) struct Reading {
 #[derive(Debug, Default)]
 pub(crate) struct Filling {
     body: Collected,
+    /// Whether some of it is of a text that is not ASCII.
+    is_beyond_ascii: bool,
     ends: Vec<u32>,
     stretches: Vec<Stretch>,
     /// Where the next statement stands in the input if a newline is all that parts it from the last
@@ -211,6 +213,11 @@ impl Filling {
         self.reading.changes = true;
     }
 
+    /// Some of it is of a text that is ASCII, or is not.
+    pub(crate) fn is_of(&mut self, ascii: bool) {
+        self.is_beyond_ascii |= !ascii;
+    }
+
     /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
     /// below 4 GiB.
     pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
@@ -363,10 +370,12 @@ impl Filling {
         if reason == SealReason::Bytes && copy.is_none() {
             self.expected = Expected::like(&filled);
         }
+        let body = filled.body.into_bytes(window);
         let batch = Batch {
             id,
             first_statement: filled.first_statement,
-            body: filled.body.into_bytes(window),
+            is_ascii: !filled.is_beyond_ascii || body.is_ascii(),
+            body,
             ends: filled.ends,
             stretches: filled.stretches,
             rows: filled.rows,

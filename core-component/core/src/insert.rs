@@ -1,7 +1,7 @@
 //! Finds the rows of an INSERT of constants. What is not understood to the last byte is no such
 //! INSERT: it is then left as it is. One pass over the text, nothing is allocated.
 
-use crate::alike::Alike;
+use crate::alike::{Alike, Marks};
 use crate::constant::{Reader, escapes, is_space};
 use crate::dialect::{InsertRules, Rules};
 use crate::family::Families;
@@ -64,7 +64,7 @@ pub(crate) fn rows_behind(
     families: &mut Families,
 ) -> Option<InsertRows> {
     let mut reader = Reader::new(rules, backslash, text.get(), prefix);
-    let (rule, backslash) = (rules.inserts.families, escapes(rules, backslash));
+    let (rule, marks) = (rules.inserts.families, Marks::new(escapes(rules, backslash)));
     let mut count = 0_u32;
     families.clear();
     loop {
@@ -73,7 +73,7 @@ pub(crate) fn rows_behind(
             return None;
         }
         // Most rows are like the one before.
-        let alike = Alike::new(backslash, rule, families);
+        let alike = Alike::new(&marks, rule, families);
         let (end, more) = alike.more(text.wide, reader.at());
         count = count.checked_add(1)?.checked_add(more)?;
         if end > text.length {

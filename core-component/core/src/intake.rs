@@ -8,6 +8,7 @@ use crate::classify::Effect;
 use crate::copy::CopyData;
 use crate::filling::Piece;
 use crate::insert::Text;
+use crate::lanes::is_ascii;
 use crate::merging::Found;
 use crate::position::{Cursor, Tracker, units_of_utf16};
 use crate::session::Session;
@@ -45,8 +46,6 @@ pub(crate) struct Input {
     marks: VecDeque<Mark>,
     /// How far positions are counted.
     pub(crate) tracker: Tracker,
-    /// Whether a NUL byte may stand in the buffer.
-    pub(crate) holds_nul: bool,
     at_start: bool,
     /// Where the comment begins whose beginning was dropped last.
     comment: Cursor,
@@ -60,27 +59,23 @@ impl Input {
             buffer: Vec::new(),
             marks: VecDeque::new(),
             tracker: Tracker::new(),
-            holds_nul: false,
             at_start: true,
             comment: Cursor::new(),
             data: None,
         }
     }
 
-    /// `nul`: whether NUL bytes matter.
-    pub(crate) fn push(&mut self, chunk: Vec<u8>, nul: bool) {
+    pub(crate) fn push(&mut self, chunk: Vec<u8>) {
         if !self.buffer.is_empty() {
-            return self.extend(&chunk, nul);
+            return self.extend(&chunk);
         }
-        self.holds_nul = nul && memchr(0, &chunk).is_some();
         self.buffer = chunk;
         self.tracker.grow(&self.buffer, 0);
     }
 
     /// As [`push`](Self::push), of text that is copied in any case.
-    pub(crate) fn extend(&mut self, text: &[u8], nul: bool) {
+    pub(crate) fn extend(&mut self, text: &[u8]) {
         let length = self.buffer.len();
-        self.holds_nul = (self.holds_nul && length > 0) || (nul && memchr(0, text).is_some());
         self.buffer.extend_from_slice(text);
         self.tracker.grow(&self.buffer, length);
     }
@@ -94,8 +89,7 @@ impl Input {
     }
 
     /// Goes on with a chunk, of which so many bytes are read; the buffer is empty.
-    pub(crate) fn go_on_in(&mut self, chunk: Vec<u8>, read: usize, nul: bool) {
-        self.holds_nul = nul && memchr(0, &chunk).is_some();
+    pub(crate) fn go_on_in(&mut self, chunk: Vec<u8>, read: usize) {
         self.buffer = chunk;
         self.tracker.go_on_in(&self.buffer, read);
     }
@@ -289,6 +283,7 @@ impl Session {
         if let Some(found) = found {
             self.filling.locate_rows(found);
         }
+        self.filling.is_of(is_ascii(piece.text(&self.input.buffer)));
         self.filling.add(
             &self.input.buffer,
             piece,
@@ -378,7 +373,7 @@ impl Session {
             );
             return Some(Failure::new(FailureKind::BatchSizeExceeded, message).at(position));
         }
-        if self.input.holds_nul && memchr(0, piece.text(&self.input.buffer)).is_some() {
+        if self.refuses_nul() && memchr(0, piece.text(&self.input.buffer)).is_some() {
             let message = "statement holds a NUL byte, which the database's protocol cannot carry";
             return Some(Failure::new(FailureKind::InvalidQuery, message).at(position));
         }
@@ -502,6 +497,7 @@ impl Session {
         let room =
             usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
         let end = data.end.min(data.start.saturating_add(room));
+        self.filling.is_of(is_ascii(&self.input.buffer[data.start..end]));
         self.filling.add_data(&self.input.buffer, data.start..end);
         data.start = end;
         if data.start < data.end {

@@ -23,6 +23,24 @@ impl Lanes {
         Self([0, 1, 2, 3].map(|part: usize| Part::load(&parts[part])))
     }
 
+    /// This byte in each lane.
+    #[inline]
+    fn of(byte: u8) -> Self {
+        Self::load(&[byte; LANES])
+    }
+
+    /// The higher byte of each lane.
+    #[inline]
+    fn higher(self, other: Self) -> Self {
+        Self([0, 1, 2, 3].map(|part: usize| self.0[part].higher(other.0[part])))
+    }
+
+    /// Each lane less one, and 0xff in place of 0.
+    #[inline]
+    fn less_one(self) -> Self {
+        Self(self.0.map(Part::less_one))
+    }
+
     /// Flags the lanes that are this byte.
     #[inline]
     pub(crate) fn equal(self, byte: Splat) -> Self {
@@ -52,14 +70,74 @@ impl Lanes {
         let [a, b, c, d] = self.0.map(|part| u64::from(part.bits()));
         a | b << 16 | c << 32 | d << 48
     }
+}
 
-    /// Whether the lanes are as in `other` wherever `mask` has ones.
-    #[inline]
-    pub(crate) fn is_same(self, other: Self, mask: Self) -> bool {
-        let [a, b, c, d] =
-            [0, 1, 2, 3].map(|part: usize| self.0[part].differs(other.0[part]).and(mask.0[part]));
-        !a.or(b).or(c.or(d)).is_any()
+/// Whether all bytes are ASCII, and none is NUL.
+fn is_ascii_without_nul(text: &[u8]) -> bool {
+    /// The most blocks that are looked at beyond one that has another byte.
+    const MANY: usize = 32;
+    let (blocks, rest) = text.as_chunks::<LANES>();
+    let are = |blocks: &[[u8; LANES]]| {
+        let load = |seen: Seen, block| seen.with(Lanes::load(block));
+        blocks.iter().fold(Seen::new(), load).is_ascii_without_nul()
+    };
+    blocks.chunks(MANY).all(are) && rest.iter().all(|byte| matches!(byte, 1..0x80))
+}
+
+/// Whether all bytes are ASCII.
+pub(crate) fn is_ascii(text: &[u8]) -> bool {
+    // NUL is rare.
+    is_ascii_without_nul(text) || text.is_ascii()
+}
+
+/// Bytes that were looked at.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// The highest of each lane, less one: below NUL comes 0xff.
+    highest: Lanes,
+}
+
+impl Seen {
+    /// What the highest of ASCII is, less one.
+    const LIMIT: u8 = 0x7e;
+
+    pub(crate) fn new() -> Self {
+        Self { highest: Lanes::of(Self::LIMIT) }
     }
+
+    /// With these as well.
+    #[inline]
+    pub(crate) fn with(self, lanes: Lanes) -> Self {
+        Self { highest: self.highest.higher(lanes.less_one()) }
+    }
+
+    /// Whether all of them are ASCII, and none is NUL.
+    pub(crate) fn is_ascii_without_nul(self) -> bool {
+        self.highest.equal(Splat::new(Self::LIMIT)).bits() == u64::MAX
+    }
+}
+
+/// Whether two texts have the same first bytes, so many. `mask` has ones for these, and zeros.
+#[inline(always)]
+pub(crate) fn begin_alike(
+    text: &[u8; LANES],
+    other: &[u8; LANES],
+    mask: &[u8; LANES],
+    length: usize,
+) -> bool {
+    let part = |bytes: &[u8; LANES], at: usize| bytes[at..].first_chunk().map(Part::load);
+    let differs = |at: usize| Some(part(text, at)?.differs(part(other, at)?));
+    let all = if (PART..=2 * PART).contains(&length) {
+        differs(0).zip(differs(length - PART)).map(|(first, last)| first.or(last))
+    } else {
+        let masked = |at: usize| Some(differs(at)?.and(part(mask, at)?));
+        [0, PART, 2 * PART, 3 * PART]
+            .map(masked)
+            .into_iter()
+            .reduce(|a, b| Some(a?.or(b?)))
+            .flatten()
+    };
+    all.is_some_and(|all| !all.is_any())
 }
 
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
@@ -74,8 +152,8 @@ pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod vector {
     use std::arch::wasm32::{
-        i8x16_bitmask, i8x16_eq, i8x16_swizzle, i64x2, u8x16_splat, v128, v128_and, v128_any_true,
-        v128_or, v128_xor,
+        i8x16_bitmask, i8x16_eq, i8x16_gt, i8x16_splat, i8x16_swizzle, i64x2, u8x16_max,
+        u8x16_splat, u8x16_sub, v128, v128_and, v128_any_true, v128_or, v128_xor,
     };
 
     use super::PART;
@@ -133,6 +211,14 @@ mod vector {
             Self(i8x16_eq(self.0, i8x16_swizzle(set.0, lower)))
         }
 
+        /// Flags what is no digit.
+        #[inline]
+        pub(crate) fn no_digits(self) -> Self {
+            // As signed numbers, digits become the lowest ones.
+            let values = u8x16_sub(self.0, u8x16_splat(b'0' ^ 0x80));
+            Self(i8x16_gt(values, i8x16_splat(i8::MIN + 9)))
+        }
+
         /// With these bits set in each lane.
         #[inline]
         pub(super) fn with(self, bits: Splat) -> Self {
@@ -153,6 +239,18 @@ mod vector {
         #[inline]
         pub(super) fn differs(self, other: Self) -> Self {
             Self(v128_xor(self.0, other.0))
+        }
+
+        /// The higher byte of each lane.
+        #[inline]
+        pub(super) fn higher(self, other: Self) -> Self {
+            Self(u8x16_max(self.0, other.0))
+        }
+
+        /// Each lane less one, and 0xff in place of 0.
+        #[inline]
+        pub(super) fn less_one(self) -> Self {
+            Self(u8x16_sub(self.0, u8x16_splat(1)))
         }
 
         /// Whether any bit is set.
@@ -228,6 +326,13 @@ mod vector {
             Self(others.iter().fold(found, |found, byte| found | self.0.simd_eq(*byte)))
         }
 
+        /// Flags what is no digit.
+        #[inline]
+        pub(crate) fn no_digits(self) -> Self {
+            let values = self.0 - u8x16::splat(b'0');
+            Self(values.max(u8x16::splat(10)).simd_eq(values))
+        }
+
         /// With these bits set in each lane.
         #[inline]
         pub(super) fn with(self, bits: Splat) -> Self {
@@ -248,6 +353,18 @@ mod vector {
         #[inline]
         pub(super) fn differs(self, other: Self) -> Self {
             Self(self.0 ^ other.0)
+        }
+
+        /// The higher byte of each lane.
+        #[inline]
+        pub(super) fn higher(self, other: Self) -> Self {
+            Self(self.0.max(other.0))
+        }
+
+        /// Each lane less one, and 0xff in place of 0.
+        #[inline]
+        pub(super) fn less_one(self) -> Self {
+            Self(self.0 - u8x16::splat(1))
         }
 
         /// Whether any bit is set.
@@ -295,13 +412,30 @@ mod tests {
     #[test]
     fn bytes_are_compared_where_a_mask_has_ones() {
         let mut mask = [0; LANES];
-        mask[..40].fill(0xff);
-        let (text, mask) = ([b'a'; LANES], Lanes::load(&mask));
-        for lane in 0..LANES {
-            let mut other = text;
-            other[lane] ^= 0x80 >> (lane % 8);
-            let same = Lanes::load(&text).is_same(Lanes::load(&other), mask);
-            assert_eq!(same, lane >= 40, "{lane}");
+        for length in 0..=LANES {
+            mask[..length].fill(0xff);
+            for lane in 0..LANES {
+                let text = [b'a'; LANES];
+                let mut other = text;
+                other[lane] ^= 0x80 >> (lane % 8);
+                let same = begin_alike(&text, &other, &mask, length);
+                assert_eq!(same, lane >= length, "{lane} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_nul_or_no_ascii_is_seen_wherever_it_stands() {
+        for length in [0, 1, LANES, 3 * LANES + 5, 40 * LANES] {
+            let mut text = vec![1; length];
+            assert!(is_ascii_without_nul(&text));
+            for at in (0..length).step_by(7) {
+                for (byte, is) in [(0x7f, true), (0, false), (0x80, false), (0xff, false)] {
+                    text[at] = byte;
+                    assert_eq!(is_ascii_without_nul(&text), is, "{byte} at {at} of {length}");
+                }
+                text[at] = 1;
+            }
         }
     }
 

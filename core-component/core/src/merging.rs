@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::alike::{Alike, NEAR, Near};
+use crate::alike::{Alike, Marks, NEAR, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
-use crate::family::Families;
+use crate::family::{Families, FamilyRule, Free, Numbering, Rule};
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
-use crate::lanes::{LANES, Lanes};
+use crate::lanes::{LANES, begin_alike};
 use crate::types::{Join, Kind, Merging};
 
 /// An INSERT whose rows were found.
@@ -60,10 +60,7 @@ impl Sample {
     fn begins(&self, near: &[u8; NEAR], text: &[u8], at: usize) -> bool {
         let first = near.first_chunk();
         match first.filter(|_| self.bytes.len() <= LANES) {
-            Some(first) => {
-                let (own, mask) = (Lanes::load(&self.first), Lanes::load(&self.mask));
-                Lanes::load(first).is_same(own, mask)
-            }
+            Some(first) => begin_alike(first, &self.first, &self.mask, self.bytes.len()),
             None => text.get(at..).is_some_and(|text| text.starts_with(&self.bytes)),
         }
     }
@@ -130,23 +127,16 @@ impl Merger {
     /// The rows of a statement that differs from the last INSERT in these only, where they look as
     /// those before them.
     fn rows_of_one(&self, text: Text<'_>, backslash: Option<bool>) -> Option<u32> {
-        let (alike, end) = (self.alike(backslash), text.get().len());
-        match alike.is_free() {
-            true => self.rows_like::<true>(alike, text.wide(), 0..end),
-            false => self.rows_like::<false>(alike, text.wide(), 0..end),
-        }
-    }
-
-    fn alike(&self, backslash: Option<bool>) -> Alike<'_> {
-        let escapes = escapes(self.rules, backslash);
-        Alike::new(escapes, self.rules.inserts.families, &self.families)
+        let marks = Marks::new(escapes(self.rules, backslash));
+        let alike = Alike::new(&marks, self.rules.inserts.families, &self.families);
+        self.rows_like(alike, text.wide(), 0..text.get().len())
     }
 
     /// As [`rows_of_one`](Self::rows_of_one), of a statement in a window.
     #[inline(always)]
-    fn rows_like<const FREE: bool>(
+    fn rows_like<R: Rule>(
         &self,
-        alike: Alike<'_>,
+        alike: Alike<'_, R>,
         window: &[u8],
         statement: Range<usize>,
     ) -> Option<u32> {
@@ -158,7 +148,7 @@ impl Merger {
         let last = statement.end.checked_sub(self.tail.len())?;
         let mut rows = 0_u32;
         loop {
-            alike.read::<FREE>(&mut near)?;
+            alike.read(&mut near)?;
             rows = rows.checked_add(1)?;
             if near.place() >= last {
                 break;
@@ -170,45 +160,49 @@ impl Merger {
         (near.place() == last && is_tail).then_some(rows)
     }
 
-    /// Takes as many of these statements as differ from the last INSERT in rows only, which look as
-    /// those before them, and fit; how many that are.
-    pub(crate) fn take_like(
-        &mut self,
+    /// How many of these statements, from the first on, differ from the last INSERT in rows only,
+    /// which look as those before them; and how many rows they have.
+    pub(crate) fn count_like(
+        &self,
         window: &[u8],
         places: (&[u32], &[u32]),
         backslash: Option<bool>,
-        fits: impl FnMut(usize, usize) -> bool,
-    ) -> usize {
-        let alike = self.alike(backslash);
-        let (statements, rows) = match alike.is_free() {
-            true => self.count_like::<true>(alike, window, places, fits),
-            false => self.count_like::<false>(alike, window, places, fits),
-        };
-        self.rows += rows;
-        statements
+    ) -> (usize, u32) {
+        let marks = Marks::new(escapes(self.rules, backslash));
+        match self.rules.inserts.families {
+            FamilyRule::Free => self.count_under(Free, window, places, &marks),
+            FamilyRule::Numbering => self.count_under(Numbering, window, places, &marks),
+            rule => self.count_under(rule, window, places, &marks),
+        }
     }
 
-    /// How many statements [`take_like`](Self::take_like) takes, and the rows of them.
     #[inline(never)]
-    fn count_like<const FREE: bool>(
+    fn count_under<R: Rule>(
         &self,
-        alike: Alike<'_>,
+        rule: R,
         window: &[u8],
         (starts, ends): (&[u32], &[u32]),
-        mut fits: impl FnMut(usize, usize) -> bool,
+        marks: &Marks,
     ) -> (usize, u32) {
-        let around = self.prefix.len() + self.tail.len();
-        let (mut statements, mut rows) = (0, 0);
+        let alike = Alike::new(marks, rule, &self.families);
+        let mut left = self.rows_left();
+        let mut statements = 0;
         for (start, end) in starts.iter().zip(ends) {
-            let statement = *start as usize..*end as usize;
-            let length = statement.len();
-            let Some(more) = self.rows_like::<FREE>(alike, window, statement) else { break };
-            if more > self.rows_left() - rows || !fits(length, around) {
-                break;
-            }
-            (statements, rows) = (statements + 1, rows + more);
+            let rows = self.rows_like(alike, window, *start as usize..*end as usize);
+            let Some(rest) = rows.and_then(|rows| left.checked_sub(rows)) else { break };
+            (statements, left) = (statements + 1, rest);
         }
-        (statements, rows)
+        (statements, self.rows_left() - left)
+    }
+
+    /// So many rows were found by [`count_like`](Self::count_like), and are joined.
+    pub(crate) fn take_like(&mut self, rows: u32) {
+        self.rows += rows;
+    }
+
+    /// Bytes of the last INSERT around its rows.
+    pub(crate) fn around_rows(&self) -> usize {
+        self.prefix.len() + self.tail.len()
     }
 
     /// How many rows may be joined to the last INSERT.

@@ -9,7 +9,7 @@ use memchr::{memchr_iter, memrchr};
 use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, below};
 use crate::classify::{Classified, plain_start};
 use crate::filling::{Adding, Few};
-use crate::lanes::LANES;
+use crate::lanes::{LANES, is_ascii};
 use crate::position::{Spot, characters};
 
 /// A plain statement that has not ended yet.
@@ -173,6 +173,11 @@ impl<'a> PlainStatements<'a> {
         }
     }
 
+    /// Whether all that was read is ASCII.
+    pub(crate) fn are_ascii(&self) -> bool {
+        self.ahead.is_ascii
+    }
+
     /// Where what was not taken begins, where a statement has ended last, and the one that has
     /// begun behind it and goes on beyond what was read.
     pub(crate) fn stop(self) -> (Spot, usize, Option<Begun>) {
@@ -245,8 +250,10 @@ impl<'a> PlainStatements<'a> {
         (self.at, self.spot) = (at, spot);
         if let Some(end) = few.end_before(few.count()) {
             self.after = end + 1;
-            if !self.read_before.is_empty() {
-                self.count_before(few);
+            if !self.read_before.is_empty() && self.look_before(few).is_none() {
+                few.clear();
+                self.class = None;
+                return Pause::Stop;
             }
         }
         pause
@@ -266,14 +273,19 @@ impl<'a> PlainStatements<'a> {
         !self.used_up
     }
 
-    /// Counts the newlines of what was read before: the first statement has ended only now.
+    /// Counts the newlines of what was read before: the first statement has ended only now. None
+    /// where something of it is left to the lexer.
     #[cold]
-    fn count_before(&mut self, few: &mut Few) {
+    fn look_before(&mut self, few: &mut Few) -> Option<()> {
         let before = std::mem::take(&mut self.read_before);
-        let newlines = newlines(self.blocks.text.get(before).unwrap_or_default());
+        let before = self.blocks.text.get(before).unwrap_or_default();
+        let newlines = newlines(before);
+        self.ahead.is_ascii &= is_ascii(before);
+        self.blocks.is_allowed(before).then_some(())?;
         self.at.line = self.at.line.saturating_add(newlines);
         self.spot.line = self.spot.line.saturating_add(newlines);
         few.add_lines_behind_first(newlines);
+        Some(())
     }
 
     /// Begins the next statement, which is behind white space from `after` on. Newlines before

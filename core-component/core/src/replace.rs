@@ -55,7 +55,9 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> 
     }
     let rows = check_rows(options, batch, &new)?;
     let Shape { ends, stretches } = Shape::of(&new, &statements, batch, &body);
-    let mut replaced = Batch { ends, stretches, rows, body, joins: Vec::new(), ..batch.clone() };
+    let (is_ascii, joined) = (body.is_ascii(), Vec::new());
+    let mut replaced =
+        Batch { ends, stretches, rows, body, is_ascii, joins: joined, ..batch.clone() };
     replaced.joins = joins(options, &replaced, sealed);
     check_size(options, &replaced)?;
     sealed.batch = replaced;

@@ -72,6 +72,7 @@ impl Session {
         }
         statements.take(&mut adding);
         let added = adding.end();
+        filling.is_of(statements.are_ascii());
         let (spot, after, begun) = statements.stop();
         self.trials.note(added.statements > 0);
         if added.statements > 0 {
@@ -94,8 +95,7 @@ impl Session {
         let limits = &self.options.limits;
         let looks_at_each = limits.max_batch_characters.is_some()
             || limits.max_commands.is_some()
-            || limits.max_rows.is_some()
-            || self.input.holds_nul;
+            || limits.max_rows.is_some();
         if looks_at_each || self.filling.in_copy() {
             return None;
         }

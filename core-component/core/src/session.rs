@@ -101,23 +101,22 @@ impl Session {
         if self.stopped || self.finishing {
             return self.take(chunk);
         }
-        let nul = self.refuses_nul();
-        self.input.extend(&chunk[..seam], nul);
+        self.input.extend(&chunk[..seam]);
         self.pump(host);
         self.compact();
         if self.stopped {
             return;
         }
         if self.input.buffer.is_empty() && self.splitter.is_between() {
-            self.input.go_on_in(chunk, seam, nul);
+            self.input.go_on_in(chunk, seam);
             self.splitter.go_on_at(seam);
         } else {
-            self.input.extend(&chunk[seam..], nul);
+            self.input.extend(&chunk[seam..]);
         }
     }
 
     /// Whether the database's protocol cannot carry NUL bytes.
-    fn refuses_nul(&self) -> bool {
+    pub(crate) fn refuses_nul(&self) -> bool {
         !self.options.dialect.rules().nul
     }
 
@@ -203,8 +202,7 @@ impl Session {
         if self.finishing && !chunk.is_empty() {
             self.misuse("text was pushed after the end");
         } else if !self.stopped {
-            let nul = self.refuses_nul();
-            self.input.push(chunk, nul);
+            self.input.push(chunk);
         }
     }
 

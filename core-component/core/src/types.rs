@@ -298,6 +298,8 @@ pub struct Batch {
     pub first_statement: u64,
     /// What is sent, but for the joins: the statements one by one.
     pub body: Vec<u8>,
+    /// Whether all of the body is ASCII.
+    pub is_ascii: bool,
     /// Where each statement ends in the body, its separator included.
     pub ends: Vec<u32>,
     /// Where the statements come from, and what they do.

@@ -32,7 +32,7 @@ const BEGINNINGS: [&str; 10] = [
 ];
 
 /// What stands in them.
-const PIECES: [&str; 32] = [
+const PIECES: [&str; 34] = [
     "1",
     ", ",
     "(",
@@ -65,6 +65,8 @@ const PIECES: [&str; 32] = [
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     ";",
     "                                                              ",
+    "\0",
+    "'a\0'",
 ];
 
 /// Their ends.
@@ -105,10 +107,27 @@ fn script(numbers: &mut Numbers) -> String {
 fn inserts(numbers: &mut Numbers) -> String {
     let head = ["INSERT INTO t VALUES ", "REPLACE INTO t (a, b) VALUES\n"][numbers.below(2)];
     let tail = ["", "", " ON CONFLICT DO NOTHING", " "][numbers.below(4)];
-    let values = ["1", "-2.5", "NULL", "'it''s; (ok'", "0", "'ä😀'", "now()", "'7'"];
+    let long =
+        format!("'{}\\''{}'", "a; ".repeat(numbers.below(40)), "b".repeat(numbers.below(90)));
+    let digits = "1234567890".repeat(1 + numbers.below(5));
+    let values = [
+        "1",
+        "-2.5",
+        "NULL",
+        "'it''s; (ok'",
+        "0",
+        "'ä😀'",
+        "now()",
+        "'7'",
+        &long,
+        &digits,
+        "'a\0'",
+    ];
+    // Of most scripts no value upsets anything.
+    let usual = [5, 8, 10, values.len()][numbers.below(4)];
     let mut text = String::new();
     for _ in 0..numbers.below(12) {
-        let mut value = || values[numbers.below(values.len())];
+        let mut value = || values[numbers.below(usual)];
         let (a, b) = (value(), value());
         let more = if numbers.below(5) == 0 { ", (1, 2)" } else { "" };
         let end = [";\n", ";\n", "; ", " ;\r\n"][numbers.below(4)];

@@ -24,6 +24,51 @@ pub(crate) struct Room {
     pub(crate) longest: usize,
 }
 
+/// What there is still room for.
+#[derive(Clone, Copy, Debug)]
+struct Left {
+    /// Bytes that are sent.
+    bytes: usize,
+    /// Bytes of the body.
+    body: usize,
+    /// The most bytes of a statement.
+    longest: usize,
+}
+
+impl Left {
+    /// Takes a statement of so many bytes, which saves some that would be sent; false where there is
+    /// no room for it.
+    fn take(&mut self, length: usize, saved: usize) -> bool {
+        let bytes = self.bytes.saturating_add(saved);
+        // The last newline is not sent.
+        let fits = length < bytes.min(self.body) && length <= self.longest;
+        if fits {
+            self.bytes = bytes.saturating_sub(length + 2);
+            self.body = self.body.saturating_sub(length + 2);
+        }
+        fits
+    }
+
+    /// Takes as many of these statements as there is room for; how many that are. `saved`: what the
+    /// first saves, and each of the others.
+    fn take_all(&mut self, (starts, ends): (&[u32], &[u32]), saved: [usize; 2]) -> usize {
+        let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
+        let bytes = lengths().sum::<u32>() as usize + 2 * starts.len();
+        let [first, others] = saved;
+        let more = self.bytes.saturating_add(first + others * (starts.len() - 1));
+        let longest = lengths().max().unwrap_or(0) as usize;
+        if longest <= self.longest && bytes <= more.min(self.body) {
+            (self.bytes, self.body) = (more - bytes, self.body - bytes);
+            return starts.len();
+        }
+        let saved = std::iter::once(first).chain(std::iter::repeat(others));
+        lengths()
+            .zip(saved)
+            .take_while(|(length, saved)| self.take(*length as usize, *saved))
+            .count()
+    }
+}
+
 /// A few statements of one window, each of which ends in a semicolon. Where they stand side by side,
 /// with nothing but a newline between them, only the first needs a line and a column.
 #[derive(Debug)]
@@ -217,46 +262,39 @@ impl<'a> Adding<'a> {
     /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room.
     #[inline(never)]
     fn join(&mut self, few: &Few) -> usize {
-        let mut room = self.most.saturating_sub(self.filled());
+        let most = self.most.saturating_sub(self.filled());
+        let mut left = Left { bytes: self.bytes, body: most, longest: self.longest };
         let Some((merger, backslash)) = &mut self.merger else { return 0 };
         let (starts, ends) = few.places();
         let most = starts.len().min(self.statements);
         let (starts, ends) = (&starts[..most], &ends[..most]);
         let first = self.filling.ends.len();
-        let longest = self.longest;
-        let mut bytes = self.bytes;
-        let mut fits = |length: usize, saved: usize| {
-            let more = bytes.saturating_add(saved);
-            let fits = length < more.min(room) && length <= longest;
-            if fits {
-                bytes = more.saturating_sub(length + 2);
-                room = room.saturating_sub(length + 2);
-            }
-            fits
-        };
         let mut count = 0;
         loop {
             // Most are like the ones before them.
             let places = (&starts[count..], &ends[count..]);
-            let mut separator = self.filling.separator as usize;
-            let mut saved = 0;
-            let like = merger.take_like(self.window, places, *backslash, |length, around| {
-                let own = around + separator - 1;
-                let fits = fits(length, own);
-                if fits {
-                    separator = SEPARATOR.len() + 1;
-                    saved += own;
+            let (mut like, mut rows) = merger.count_like(self.window, places, *backslash);
+            if like > 0 {
+                let first = merger.around_rows() + self.filling.separator as usize - 1;
+                let others = merger.around_rows() + SEPARATOR.len();
+                let places = (&places.0[..like], &places.1[..like]);
+                let fitting = left.take_all(places, [first, others]);
+                if fitting < like {
+                    let places = (&places.0[..fitting], &places.1[..fitting]);
+                    (like, rows) = merger.count_like(self.window, places, *backslash);
                 }
-                fits
-            });
-            count += like;
-            self.filling.separator = separator as u64;
-            self.filling.join_more(like, saved);
+                if like > 0 {
+                    merger.take_like(rows);
+                    self.filling.join_more(like, first + others * (like - 1));
+                    self.filling.separator = SEPARATOR.len() as u64 + 1;
+                    count += like;
+                }
+            }
             let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
             let text = Text::new(self.window, *start as usize, *end as usize);
             let found = merger.look(text, *backslash);
             let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
-            if !fits(text.get().len(), saved) {
+            if !left.take(text.get().len(), saved) {
                 break;
             }
             merger.take(text.get(), found);
@@ -266,7 +304,7 @@ impl<'a> Adding<'a> {
             self.filling.separator = SEPARATOR.len() as u64 + 1;
             count += 1;
         }
-        self.bytes = bytes;
+        self.bytes = left.bytes;
         count
     }
 
