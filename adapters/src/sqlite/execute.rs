@@ -12,7 +12,9 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{runtime::Handle, sync::Mutex};
+use self_cell::{MutBorrow, self_cell};
+use sqlx::sqlite::LockedSqliteHandle;
+use tokio::{runtime::Handle as Runtime, sync::Mutex};
 
 use crate::{
     AdapterError, Cancel, Connection, Effects, Fault, InsertRows, Prepared, Problem, Request,
@@ -30,6 +32,48 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 
 /// A connection that is held.
 type Lease = pool::Lease<sqlx::Sqlite>;
+
+/// Its handle, while it is locked.
+type Handle<'a> = LockedSqliteHandle<'a>;
+
+self_cell! {
+    /// A connection whose handle stays locked from one request to the next: to lock it is to wait
+    /// for the driver's own thread, twice.
+    struct Locked {
+        owner: MutBorrow<Lease>,
+        #[not_covariant]
+        dependent: Handle,
+    }
+}
+
+/// The connection of a session.
+enum Held {
+    /// As it was taken.
+    Free(Lease),
+    Locked(Locked),
+}
+
+impl Held {
+    /// Waits for the handle, on a thread that may block.
+    fn lock(self, runtime: &Runtime) -> Result<Locked, sqlx::Error> {
+        let mut lease = match self {
+            Self::Free(lease) => lease,
+            Self::Locked(locked) => return Ok(locked),
+        };
+        runtime.block_on(caught_up(&mut lease))?;
+        Locked::try_new(MutBorrow::new(lease), |lease| {
+            runtime.block_on(lease.borrow_mut().lock_handle())
+        })
+    }
+
+    async fn close(self) {
+        let lease = match self {
+            Self::Free(lease) => lease,
+            Self::Locked(locked) => locked.into_owner().into_inner(),
+        };
+        lease.close().await;
+    }
+}
 
 /// What a session is doing, and what others want of it.
 #[derive(Debug, Default)]
@@ -104,7 +148,7 @@ pub(super) struct Session {
 
 /// The session's connection, if it was not lost. Locked while it works, on whatever thread: who
 /// has the lock knows that nothing runs.
-type Link = Arc<Mutex<Option<Lease>>>;
+type Link = Arc<Mutex<Option<Held>>>;
 
 /// A request that has its own bytes, for another thread.
 pub(super) struct Work {
@@ -127,7 +171,7 @@ impl Drop for Abandon<'_> {
 
 impl Session {
     pub(super) fn new(lease: Lease, signal: Arc<Signal>) -> Self {
-        Self { link: Arc::new(Mutex::new(Some(lease))), signal }
+        Self { link: Arc::new(Mutex::new(Some(Held::Free(lease)))), signal }
     }
 
     /// Runs something on the handle, on a thread that may block.
@@ -142,20 +186,19 @@ impl Session {
         let abandon = Abandon(&self.signal);
         let mut held = Arc::clone(&self.link).lock_owned().await;
         let signal = Arc::clone(&self.signal);
-        let runtime = Handle::current();
+        let runtime = Runtime::current();
         let task = tokio::task::spawn_blocking(move || {
-            let Some(mut lease) = held.take() else { return Ok(Err(Problem::lost())) };
-            runtime.block_on(caught_up(&mut lease))?;
-            let result = match runtime.block_on(lease.lock_handle()) {
-                Ok(mut locked) => Ok(work(&mut Database::of(&mut locked), &signal)),
-                Err(error) => Err(error),
-            };
+            let Some(connection) = held.take() else { return Ok(Err(Problem::lost())) };
+            let mut locked = connection.lock(&runtime)?;
+            let result =
+                locked.with_dependent_mut(|_, handle| work(&mut Database::of(handle), &signal));
+            let connection = Held::Locked(locked);
             if signal.is_over() {
-                runtime.block_on(lease.close());
-            } else if result.is_ok() {
-                *held = Some(lease);
+                runtime.block_on(connection.close());
+            } else {
+                *held = Some(connection);
             }
-            result
+            Ok::<_, sqlx::Error>(result)
         });
         let ended = task.await;
         mem::forget(abandon);
@@ -249,9 +292,9 @@ impl Connection for Session {
 
     async fn close(self: Box<Self>) {
         // Where it is locked, what runs was abandoned and closes it.
-        let lease = self.link.try_lock().ok().and_then(|mut link| link.take());
-        if let Some(lease) = lease {
-            lease.close().await;
+        let held = self.link.try_lock().ok().and_then(|mut link| link.take());
+        if let Some(held) = held {
+            held.close().await;
         }
     }
 }
@@ -260,9 +303,9 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A database in memory is shared, so the place is free only when the connection is closed
         // and its locks are gone. Without a runtime there is nobody to wait for that.
-        let Ok(runtime) = Handle::try_current() else {
-            let lease = self.link.try_lock().ok().and_then(|mut link| link.take());
-            return drop(lease);
+        let Ok(runtime) = Runtime::try_current() else {
+            let held = self.link.try_lock().ok().and_then(|mut link| link.take());
+            return drop(held);
         };
         if self.link.try_lock().is_ok_and(|link| link.is_none()) {
             return;
@@ -273,9 +316,9 @@ impl Drop for Session {
 }
 
 /// Waits until nothing runs, and closes the connection.
-async fn end(link: &Mutex<Option<Lease>>) {
-    if let Some(lease) = link.lock().await.take() {
-        lease.close().await;
+async fn end(link: &Mutex<Option<Held>>) {
+    if let Some(held) = link.lock().await.take() {
+        held.close().await;
     }
 }
 
