@@ -291,19 +291,37 @@ fn quote(text: &[u8]) -> Option<usize> {
 /// The value of digits, at most 19 of which count for something.
 #[inline]
 pub(crate) fn value_of(digits: &[u8]) -> u64 {
+    const TENS: [u64; 8] = [1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
     let (eights, rest) = digits.as_chunks();
     let whole = eights.iter().fold(0, |value: u64, digits| {
-        value.wrapping_mul(100_000_000).wrapping_add(value_of_eight(*digits))
+        value.wrapping_mul(100_000_000).wrapping_add(value_of_eight(u64::from_le_bytes(*digits)))
     });
-    rest.iter().fold(whole, |value, digit| {
-        value.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0')))
-    })
+    match rest.len() {
+        0 => whole,
+        count => {
+            let value = value_of_eight(word_of(rest) << (64 - 8 * count));
+            whole.wrapping_mul(TENS[count % 8]).wrapping_add(value)
+        }
+    }
 }
 
-/// The value of eight digits: neighbours are put together three times.
+/// At most seven bytes as a number, the first of them lowest.
 #[inline]
-fn value_of_eight(digits: [u8; 8]) -> u64 {
-    let ones = u64::from_le_bytes(digits) & eight(0x0f);
+fn word_of(bytes: &[u8]) -> u64 {
+    let behind = bytes.len().saturating_sub(4);
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        // Where they overlap, they are the same.
+        let [first, last] = [first, last].map(|four| u64::from(u32::from_le_bytes(*four)));
+        return first | last << (8 * behind);
+    }
+    bytes.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte))
+}
+
+/// The value of eight digits, the first of them lowest; a byte of 0 is none. Neighbours are put
+/// together three times.
+#[inline]
+fn value_of_eight(digits: u64) -> u64 {
+    let ones = digits & eight(0x0f);
     let pairs = (ones.wrapping_mul((10 << 8) + 1) >> 8) & 0x00ff_00ff_00ff_00ff;
     let fours = (pairs.wrapping_mul((100 << 16) + 1) >> 16) & 0x0000_ffff_0000_ffff;
     fours.wrapping_mul((10_000 << 32) + 1) >> 32

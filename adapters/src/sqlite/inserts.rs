@@ -22,7 +22,7 @@ const MIN_BYTES: usize = 512;
 const MAX_DIGITS: usize = 15;
 
 /// How many bytes of text a value has, about: room is made for so many.
-const EXPECTED_BYTES: usize = 12;
+const EXPECTED_BYTES: usize = 8;
 
 /// The most values that are held in memory, 16 bytes each; an INSERT of more is sent as text.
 const MAX_VALUES: usize = 1 << 21;
