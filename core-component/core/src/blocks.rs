@@ -175,8 +175,8 @@ enum Look {
 
 impl Blocks<'_> {
     /// Reads blocks from `base` on, at most so many, up to one that is not complete or in which the
-    /// text ends. The state moves on behind those that are complete. None where there is a NUL that
-    /// the lexer must see.
+    /// text ends. The state moves on behind those that are complete. None is read where one has a
+    /// NUL that the lexer must see.
     #[inline(never)]
     pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
         let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
