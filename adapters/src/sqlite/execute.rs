@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use self_cell::{MutBorrow, self_cell};
 use sqlx::sqlite::LockedSqliteHandle;
-use tokio::{runtime::Handle as Runtime, sync::Mutex};
+use tokio::{runtime::Handle, sync::Mutex};
 
 use crate::{
     AdapterError, Cancel, Connection, Effects, Fault, InsertRows, Prepared, Problem, Request,
@@ -33,16 +33,13 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// A connection that is held.
 type Lease = pool::Lease<sqlx::Sqlite>;
 
-/// Its handle, while it is locked.
-type Handle<'a> = LockedSqliteHandle<'a>;
-
 self_cell! {
     /// A connection whose handle stays locked from one request to the next: to lock it is to wait
     /// for the driver's own thread, twice.
     struct Locked {
         owner: MutBorrow<Lease>,
         #[not_covariant]
-        dependent: Handle,
+        dependent: LockedSqliteHandle,
     }
 }
 
@@ -55,7 +52,7 @@ enum Held {
 
 impl Held {
     /// Waits for the handle, on a thread that may block.
-    fn lock(self, runtime: &Runtime) -> Result<Locked, sqlx::Error> {
+    fn lock(self, runtime: &Handle) -> Result<Locked, sqlx::Error> {
         let mut lease = match self {
             Self::Free(lease) => lease,
             Self::Locked(locked) => return Ok(locked),
@@ -186,7 +183,7 @@ impl Session {
         let abandon = Abandon(&self.signal);
         let mut held = Arc::clone(&self.link).lock_owned().await;
         let signal = Arc::clone(&self.signal);
-        let runtime = Runtime::current();
+        let runtime = Handle::current();
         let task = tokio::task::spawn_blocking(move || {
             let Some(connection) = held.take() else { return Ok(Err(Problem::lost())) };
             let mut locked = connection.lock(&runtime)?;
@@ -303,7 +300,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         // A database in memory is shared, so the place is free only when the connection is closed
         // and its locks are gone. Without a runtime there is nobody to wait for that.
-        let Ok(runtime) = Runtime::try_current() else {
+        let Ok(runtime) = Handle::try_current() else {
             let held = self.link.try_lock().ok().and_then(|mut link| link.take());
             return drop(held);
         };

@@ -7,7 +7,7 @@ use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
 /// Bytes that are at hand from a place on: so reading them needs few checks. What ends a statement
 /// is no part of any row, so nothing is read beyond it.
-pub(crate) const NEAR: usize = 256;
+const NEAR: usize = 256;
 
 /// How rows must look.
 #[derive(Clone, Copy)]
@@ -58,10 +58,10 @@ impl<'a> Near<'a> {
         Some(Self { text, base: place, bytes: text.get(place..)?.first_chunk()?, at: 0 })
     }
 
-    /// The first bytes from `base` on.
+    /// What stands from the place on where it was made, and as much of it as is at hand.
     #[inline(always)]
-    pub(crate) fn bytes(&self) -> &'a [u8; NEAR] {
-        self.bytes
+    pub(crate) fn rest(&self) -> (&'a [u8], &'a [u8; NEAR]) {
+        (self.text.get(self.base..).unwrap_or_default(), self.bytes)
     }
 
     /// Moves on by so many bytes.

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use crate::account::Weight;
 use crate::collected::Collected;
+use crate::lanes::is_ascii;
 use crate::merging::Found;
 use crate::position::Cursor;
 use crate::splitter::Statement;
@@ -213,11 +214,6 @@ impl Filling {
         self.reading.changes = true;
     }
 
-    /// Some of it is of a text that is ASCII, or is not.
-    pub(crate) fn is_of(&mut self, ascii: bool) {
-        self.is_beyond_ascii |= !ascii;
-    }
-
     /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
     /// below 4 GiB.
     pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
@@ -226,7 +222,7 @@ impl Filling {
         if self.ends.is_empty() {
             self.first_statement = at.statement;
         }
-        self.body.take(window, piece.start..piece.end);
+        self.take(window, piece.start..piece.end);
         let Position { offset, line, column, .. } = at;
         self.place(Cursor { offset, line, column }, kind, piece.terminator());
         let as_in_input = matches!(piece.tail, b"" | b"\n");
@@ -318,7 +314,12 @@ impl Filling {
 
     /// Adds data of a `COPY`, which is a piece of the window.
     pub(crate) fn add_data(&mut self, window: &[u8], data: Range<usize>) {
-        self.body.take(window, data);
+        self.take(window, data);
+    }
+
+    fn take(&mut self, window: &[u8], text: Range<usize>) {
+        self.is_beyond_ascii = self.is_beyond_ascii || !is_ascii(&window[text.clone()]);
+        self.body.take(window, text);
     }
 
     /// Needs nothing of the window any more.

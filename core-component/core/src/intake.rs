@@ -8,7 +8,6 @@ use crate::classify::Effect;
 use crate::copy::CopyData;
 use crate::filling::Piece;
 use crate::insert::Text;
-use crate::lanes::is_ascii;
 use crate::merging::Found;
 use crate::position::{Cursor, Tracker, units_of_utf16};
 use crate::session::Session;
@@ -283,7 +282,6 @@ impl Session {
         if let Some(found) = found {
             self.filling.locate_rows(found);
         }
-        self.filling.is_of(is_ascii(piece.text(&self.input.buffer)));
         self.filling.add(
             &self.input.buffer,
             piece,
@@ -497,7 +495,6 @@ impl Session {
         let room =
             usize::try_from(limit.saturating_sub(self.filling.bytes())).unwrap_or(usize::MAX);
         let end = data.end.min(data.start.saturating_add(room));
-        self.filling.is_of(is_ascii(&self.input.buffer[data.start..end]));
         self.filling.add_data(&self.input.buffer, data.start..end);
         data.start = end;
         if data.start < data.end {

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-use crate::alike::{Alike, Marks, NEAR, Near};
+use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
 use crate::family::{Families, FamilyRule, Free, Numbering, Rule};
@@ -55,13 +55,13 @@ impl Sample {
         self.bytes.len()
     }
 
-    /// Whether a text begins so of which these are the first bytes.
+    /// Whether a text begins so.
     #[inline(always)]
-    fn begins(&self, near: &[u8; NEAR], text: &[u8], at: usize) -> bool {
-        let first = near.first_chunk();
-        match first.filter(|_| self.bytes.len() <= LANES) {
+    fn begins(&self, near: &Near<'_>) -> bool {
+        let (text, first) = near.rest();
+        match first.first_chunk().filter(|_| self.bytes.len() <= LANES) {
             Some(first) => begin_alike(first, &self.first, &self.mask, self.bytes.len()),
-            None => text.get(at..).is_some_and(|text| text.starts_with(&self.bytes)),
+            None => text.starts_with(&self.bytes),
         }
     }
 }
@@ -141,7 +141,7 @@ impl Merger {
         statement: Range<usize>,
     ) -> Option<u32> {
         let mut near = Near::new(window, statement.start)?;
-        if !self.open || !self.prefix.begins(near.bytes(), window, statement.start) {
+        if !self.open || !self.prefix.begins(&near) {
             return None;
         }
         near.pass(self.prefix.len())?;

@@ -71,8 +71,7 @@ impl Session {
             adding.join_by(merger, splitter.backslash_escapes());
         }
         statements.take(&mut adding);
-        let added = adding.end();
-        filling.is_of(statements.are_ascii());
+        let added = adding.end(statements.are_ascii());
         let (spot, after, begun) = statements.stop();
         self.trials.note(added.statements > 0);
         if added.statements > 0 {

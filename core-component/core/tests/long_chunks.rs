@@ -17,7 +17,7 @@ fn batches(dialect: Dialect, chunks: &[&[u8]]) -> Vec<Batch> {
     }
     let progress = session.finish(&mut kept, 0);
     assert_eq!(progress.failure, None, "{dialect:?}");
-    kept.0
+    kept.batches
 }
 
 /// Statements of all kinds that matter at the end of a chunk.

@@ -165,7 +165,7 @@ fn run(options: Options, script: &str, piece_bytes: usize) -> (Vec<Batch>, Progr
         session.push(&mut host, piece.to_vec(), 0);
     }
     let progress = session.finish(&mut host, 0);
-    (host.0, progress)
+    (host.batches, progress)
 }
 
 #[test]

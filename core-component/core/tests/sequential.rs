@@ -1,40 +1,21 @@
 //! What may be handed to a host that deals with one batch after another.
 
-use sql_batcher_core::{
-    Batch, BatchInfo, Dialect, Event, Execution, Host, Limits, Options, Outcome, Session, Verdict,
-};
+mod recorder;
 
-/// Says of everything that it is under way.
-#[derive(Default)]
-struct Starts(Vec<u64>);
+use sql_batcher_core::{Dialect, Limits, Options, Session};
 
-impl Host for Starts {
-    fn execute(&mut self, batch: Batch) -> Execution {
-        self.0.push(batch.id);
-        Execution::Pending
-    }
-
-    fn pre_batch(&mut self, _: u32, _: &Batch) -> Result<Verdict, String> {
-        Ok(Verdict::Proceed)
-    }
-
-    fn post_batch(&mut self, _: u32, _: BatchInfo, _: &Outcome) -> Result<(), String> {
-        Ok(())
-    }
-
-    fn emit(&mut self, _: Event) {}
-}
+use crate::recorder::Recorder;
 
 /// The batches that are handed out of a script before any has ended.
 fn handed_out(script: &str, max_batch_bytes: u64, sequential: bool) -> Vec<u64> {
     let limits = Limits { max_batch_bytes, max_in_flight: 2, sequential, ..Limits::default() };
     let mut session = Session::open(Options { limits, ..Options::new(Dialect::PostgreSql) })
         .expect("the options are valid");
-    let mut host = Starts::default();
+    let mut host = Recorder { waits: true, ..Recorder::default() };
     session.push(&mut host, script.as_bytes().to_vec(), 0);
     let progress = session.finish(&mut host, 0);
-    assert_eq!(progress.in_flight as usize, host.0.len());
-    host.0
+    assert_eq!(progress.in_flight as usize, host.batches.len());
+    host.batches.iter().map(|batch| batch.id).collect()
 }
 
 #[test]

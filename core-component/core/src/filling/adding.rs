@@ -359,8 +359,9 @@ impl<'a> Adding<'a> {
         }
     }
 
-    /// Ends it: what was added is part of the batch.
-    pub(crate) fn end(mut self) -> Added {
+    /// Ends it: what was added is part of the batch. `ascii`: whether it is that for certain.
+    pub(crate) fn end(mut self, ascii: bool) -> Added {
+        self.filling.is_beyond_ascii |= !ascii;
         let held = std::mem::take(&mut self.held);
         self.hand_over(held);
         Added { statements: self.taken, read: self.read, changes: self.changes }
