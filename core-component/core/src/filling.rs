@@ -51,8 +51,6 @@ pub(crate) struct Filling {
     /// Where the next statement stands in the input if a newline is all that parts it from the last
     /// one; none where it cannot go on with the last stretch.
     goes_on_at: Option<u64>,
-    /// Whether one of them does more than change rows.
-    has_other_kinds: bool,
     rows: u32,
     /// INSERTs of constants, be they joined or not.
     joins: Vec<Join>,
@@ -246,7 +244,6 @@ impl Filling {
         let first = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         let Cursor { offset, line, column } = at;
         self.stretches.push(Stretch { first, offset, line, column, terminator, kind });
-        self.has_other_kinds |= !kind.is_plain_change();
     }
 
     /// What follows is of another input, whose lines are counted anew.
@@ -386,8 +383,7 @@ impl Filling {
             copy,
             sealed_by: reason,
         };
-        let changes_rows = scope != Scope::Scripted && !filled.has_other_kinds;
-        let barrier = in_parts || !(sequential || changes_rows);
+        let barrier = is_barrier(&batch, sequential);
         Sealed { batch, weight, barrier, reading: filled.reading, asked: false }
     }
 }
@@ -395,7 +391,9 @@ impl Filling {
 /// Whether a batch may not be under way beside others. `sequential`: none runs while another does.
 pub(crate) fn is_barrier(batch: &Batch, sequential: bool) -> bool {
     let in_parts = batch.copy.is_some_and(|part| part != CopyPart::Whole);
-    let changes_rows = batch.scope != Scope::Scripted
-        && batch.stretches.iter().all(|stretch| stretch.kind.is_plain_change());
-    in_parts || !(sequential || changes_rows)
+    let changes_rows = || {
+        batch.scope != Scope::Scripted
+            && batch.stretches.iter().all(|stretch| stretch.kind.is_plain_change())
+    };
+    in_parts || !(sequential || changes_rows())
 }
