@@ -2,8 +2,6 @@
 //! driver for both, so that two runs differ in nothing else. The driver does of the host's work what
 //! a run needs that goes well: it splits while the database works, with one batch in flight.
 
-mod joined;
-
 use sql_batcher::{
     Dialect, Options, Splitter,
     adapters::{Adapter, InsertRows, Request, Scope},
@@ -12,8 +10,6 @@ use sql_batcher_core as core;
 use tokio::sync::mpsc;
 
 use crate::{native::CHUNK_BYTES, peer::Failed, ways::Mode};
-
-use joined::{Join, Joined, Statements, joined};
 
 /// What makes batches of a script.
 pub trait Engine {
@@ -125,30 +121,23 @@ fn as_sent(mut batches: Vec<Sealed>, mode: Mode) -> Vec<Sealed> {
     batches
 }
 
-/// The same text for both kinds of batches, which have the same fields.
-macro_rules! sealed {
-    ($batch:ident, $body:expr, $scope:expr) => {{
-        let (body, scope, ends) = ($body, $scope, $batch.ends);
-        if $batch.joins.is_empty() {
-            return Self { body, ends, scope, inserts: Vec::new() };
-        }
-        let terminators = $batch.stretches.iter().map(|one| (one.first, one.terminator));
-        let terminators: Vec<(u32, u32)> = terminators.collect();
-        let statements = Statements { body: &body, ends: &ends, terminators: &terminators };
-        let joins = $batch.joins.iter().map(|join| Join {
-            first: join.first,
-            statements: join.statements,
-            prefix: join.prefix,
-            tail: join.tail,
+/// Where the rows of INSERTs are in a batch of either kind, which have the same fields.
+macro_rules! inserts {
+    ($batch:ident) => {{
+        let mut joined = 0;
+        let inserts = $batch.joins.iter().map(|join| {
+            let statement = join.first - joined;
+            joined += join.statements - 1;
+            InsertRows { statement, prefix: join.prefix, tail: join.tail }
         });
-        let Joined { body, ends, inserts } = joined(statements, joins);
-        Self { body, ends, scope, inserts }
+        inserts.collect()
     }};
 }
 
 impl From<sql_batcher::Batch> for Sealed {
     fn from(batch: sql_batcher::Batch) -> Self {
-        sealed!(batch, batch.body, batch.scope)
+        let (ends, inserts) = (batch.sent_ends(), inserts!(batch));
+        Self { scope: batch.scope, ends, inserts, body: batch.into_sent() }
     }
 }
 
@@ -159,7 +148,14 @@ impl From<core::Batch> for Sealed {
             core::Scope::Bare => Scope::Bare,
             core::Scope::Scripted => Scope::Scripted,
         };
-        sealed!(batch, batch.body, scope)
+        let mut ends = batch.ends.clone();
+        for join in batch.joins.iter().rev() {
+            // Those that are joined are one, which ends with the last of them.
+            let first = join.first as usize;
+            ends.drain(first..first + join.statements as usize - 1);
+        }
+        let inserts = inserts!(batch);
+        Self { body: batch.body, ends, scope, inserts }
     }
 }
 

@@ -1,11 +1,17 @@
 //! What the batching component hands out: batches, as plain data of the host. Nothing here knows
 //! of the sandbox that they come from, or of the database that they go to.
 
-use std::{borrow::Cow, ops::Range};
+mod forms;
+
+use std::ops::Range;
 
 use memchr::{memchr_iter, memrchr};
 use serde::Serialize;
 use sql_batcher_adapters::{CopyPart, Request, Scope};
+
+#[cfg(test)]
+use self::forms::Form;
+pub(crate) use self::forms::{Forms, PARTED};
 
 /// What a statement does, by its first words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -141,12 +147,10 @@ pub struct Batch {
     pub id: u64,
     /// The number of its first statement in the run, from 1.
     pub first_statement: u64,
-    /// What is sent: statements, each with its separator.
-    pub body: Vec<u8>,
-    /// Whether `body` is UTF-8.
+    /// Its text.
+    pub(crate) forms: Forms,
+    /// Whether its text is UTF-8.
     pub is_text: bool,
-    /// Where each statement ends in `body`, its separator included.
-    pub ends: Vec<u32>,
     /// Where the statements come from, and what they do.
     pub stretches: Vec<Stretch>,
     /// Rows of `VALUES`; counted only where a limit on rows is set.
@@ -179,53 +183,7 @@ pub(crate) struct Place {
 impl Batch {
     /// How many statements it has: 0 where it carries only data of a `COPY`.
     pub fn statements(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Where the statement of this index (from 0) is in `body`, its separator included; none where
-    /// there is no such statement.
-    pub fn range(&self, index: usize) -> Option<Range<usize>> {
-        let end = *self.ends.get(index)?;
-        let start = match index.checked_sub(1) {
-            Some(before) => *self.ends.get(before)?,
-            None => 0,
-        };
-        Some(start as usize..end as usize)
-    }
-
-    /// The text of the statement of this index (from 0), without its terminator; none where there
-    /// is no such statement.
-    pub fn statement(&self, index: usize) -> Option<&[u8]> {
-        self.body.get(self.text(index)?)
-    }
-
-    /// Where the text of the statement of this index is in `body`, without its terminator.
-    pub(crate) fn text(&self, index: usize) -> Option<Range<usize>> {
-        let range = self.range(index)?;
-        let newline = usize::from(index + 1 < self.statements());
-        let behind = self.stretch_of(index)?.terminator as usize + newline;
-        Some(range.start..range.end.saturating_sub(behind).max(range.start))
-    }
-
-    /// The texts of these statements, without their terminators.
-    pub(crate) fn texts(&self, range: Range<usize>) -> impl Iterator<Item = &[u8]> {
-        self.text_ranges(range).map(|text| self.body.get(text).unwrap_or_default())
-    }
-
-    /// Where the texts of these statements are in `body`.
-    pub(crate) fn text_ranges(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let last = self.statements().saturating_sub(1);
-        self.stretches_of(range).flat_map(move |(stretch, statements)| {
-            let mut start = self.range(statements.start).map_or(0, |range| range.start);
-            let ends = self.ends.get(statements.clone()).unwrap_or_default();
-            statements.zip(ends).map(move |(index, end)| {
-                let newline = usize::from(index < last);
-                let end = *end as usize;
-                let text = start..end.saturating_sub(stretch.terminator as usize + newline);
-                start = end;
-                text
-            })
-        })
+        self.forms.given().ends.len()
     }
 
     /// What the statement of this index (from 0) does; none where there is no such statement.
@@ -264,42 +222,6 @@ impl Batch {
         self.stretches_of(index..index.saturating_add(1)).next().map(|(stretch, _)| stretch)
     }
 
-    /// Bytes of the request as it is sent.
-    pub fn sent_bytes(&self) -> usize {
-        let saved: usize = self.joins.iter().map(|join| self.saved_by(join)).sum();
-        self.body.len().saturating_sub(saved)
-    }
-
-    /// Bytes that are not sent because statements are joined: what stands around the rows, and the
-    /// terminators; for each newline a comma is sent.
-    fn saved_by(&self, join: &Join) -> usize {
-        let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
-        let terminators: usize = self
-            .stretches_of(first..first + others)
-            .map(|(stretch, statements)| stretch.terminator as usize * statements.len())
-            .sum();
-        terminators + (join.prefix as usize + join.tail as usize) * others
-    }
-
-    /// What is sent: `body`, but for what is joined.
-    pub fn sent(&self) -> Cow<'_, [u8]> {
-        if self.joins.is_empty() {
-            return Cow::Borrowed(&self.body);
-        }
-        let mut sent = Vec::with_capacity(self.body.len());
-        let mut from = 0;
-        for join in &self.joins {
-            let others = join.first as usize + 1..(join.first + join.statements) as usize;
-            for gap in others.filter_map(|index| self.gap_before(index, *join)) {
-                sent.extend_from_slice(self.body.get(from..gap.start).unwrap_or_default());
-                sent.push(b',');
-                from = gap.end;
-            }
-        }
-        sent.extend_from_slice(self.body.get(from..).unwrap_or_default());
-        Cow::Owned(sent)
-    }
-
     /// Statements as the database counts them: those that are joined are one.
     pub fn commands(&self) -> usize {
         let joined: usize = self.joins.iter().map(|join| join.statements as usize - 1).sum();
@@ -318,34 +240,30 @@ impl Batch {
         (index < (join.first + join.statements) as usize).then_some(join)
     }
 
-    /// What of `body` stands between the rows of the statement of this index and those of the one
-    /// before it, with which it is joined.
-    pub(crate) fn gap_before(&self, index: usize, join: Join) -> Option<Range<usize>> {
-        let before = index.checked_sub(1)?;
-        let rows_end = self.text(before)?.end.checked_sub(join.tail as usize)?;
-        let rows_start = self.range(index)?.start + join.prefix as usize;
-        Some(rows_end..rows_start)
-    }
-
-    /// The index of the statement that this offset of `body` belongs to; the last, for its end.
+    /// The index of the statement that this offset of [`body`](Self::body) belongs to; the last, for
+    /// its end.
     pub(crate) fn statement_at(&self, offset: usize) -> usize {
-        let index = self.ends.partition_point(|&end| end as usize <= offset);
-        index.min(self.ends.len().saturating_sub(1))
+        let index = self.ends().partition_point(|&end| end as usize <= offset);
+        index.min(self.statements().saturating_sub(1))
     }
 
-    /// The statement as the adapters take it.
+    /// The statements one by one, as the adapters take them.
     pub fn request(&self) -> Request<'_> {
-        let Self { body, ends, scope, copy, .. } = self;
-        Request { body, ends, scope: *scope, copy: *copy, inserts: &[] }
+        let (scope, copy) = (self.scope, self.copy);
+        Request { body: self.body(), ends: self.ends(), scope, copy, inserts: &[] }
     }
 
     /// Where the statement of this index (from 0) starts.
     pub(crate) fn place(&self, index: usize) -> Option<Place> {
         let stretch = self.stretch_of(index)?;
-        let before = self.start_of(stretch)?..self.range(index)?.start;
-        let Stretch { offset, line, column, .. } = stretch;
+        let Stretch { first, offset, line, column, .. } = stretch;
         let statement = self.first_statement + index as u64;
-        Some(advance(Place { statement, offset, line, column }, self.body.get(before)?))
+        let place = Place { statement, offset, line, column };
+        if index == first as usize {
+            return Some(place);
+        }
+        let before = self.start_of(stretch)?..self.range(index)?.start;
+        Some(advance(place, self.body().get(before)?))
     }
 
     /// Where each statement starts, in their order.
@@ -355,7 +273,7 @@ impl Batch {
             let mut next = Place { statement: 0, offset, line, column };
             statements.map(move |index| {
                 let place = Place { statement: self.first_statement + index as u64, ..next };
-                let text = self.range(index).and_then(|range| self.body.get(range));
+                let text = self.range(index).and_then(|range| self.body().get(range));
                 next = advance(next, text.unwrap_or_default());
                 place
             })
@@ -381,18 +299,18 @@ impl Batch {
         (0..self.statements()).filter_map(|index| self.offset(index))
     }
 
-    /// Where a stretch starts in `body`.
+    /// Where a stretch starts in [`body`](Self::body).
     fn start_of(&self, stretch: Stretch) -> Option<usize> {
         self.range(stretch.first as usize).map(|range| range.start)
     }
 
-    /// Where the byte at this offset of `body` is in the input. An offset in the data of a `COPY`
+    /// Where the byte at this offset of [`body`](Self::body) is in the input. An offset in the data of a `COPY`
     /// counts from its statement; one that is beyond the end is at the end.
     pub(crate) fn locate(&self, offset: usize) -> Option<Place> {
-        let last = self.ends.len().checked_sub(1)?;
+        let last = self.statements().checked_sub(1)?;
         let index = self.statement_at(offset).min(last);
         let start = self.range(index)?.start;
-        let before = self.body.get(start..offset.min(self.body.len()))?;
+        let before = self.body().get(start..offset.min(self.body_bytes()))?;
         let place = self.place(index)?;
         Some(advance(place, before))
     }
@@ -427,12 +345,12 @@ pub(crate) mod tests {
 
     /// A batch of statements that stand one below the other in the input, each ended by `;\n`.
     pub(crate) fn batch(statements: &[&str]) -> Batch {
+        let (mut body, mut ends) = (Vec::new(), Vec::new());
         let mut batch = Batch {
             id: 1,
             first_statement: 1,
-            body: Vec::new(),
+            forms: Forms::apart(Vec::new(), Vec::new(), &[]),
             is_text: true,
-            ends: Vec::new(),
             stretches: Vec::new(),
             rows: 0,
             joins: Vec::new(),
@@ -445,19 +363,37 @@ pub(crate) mod tests {
         for (index, statement) in statements.iter().enumerate() {
             batch.stretches.push(Stretch {
                 first: index as u32,
-                offset: batch.body.len() as u64,
+                offset: body.len() as u64,
                 line,
                 column: 1,
                 // The last newline belongs to it.
                 terminator: 1 + u32::from(index + 1 == statements.len()),
                 kind: StatementKind::Other,
             });
-            batch.body.extend_from_slice(statement.as_bytes());
-            batch.body.extend_from_slice(b";\n");
-            batch.ends.push(batch.body.len() as u32);
+            body.extend_from_slice(statement.as_bytes());
+            body.extend_from_slice(b";\n");
+            ends.push(body.len() as u32);
             line += 1 + statement.matches('\n').count() as u32;
         }
+        batch.forms = Forms::sent(body, ends, &[]);
         batch
+    }
+
+    /// Changes the text of a batch.
+    pub(crate) fn rewrite(batch: &mut Batch, change: impl FnOnce(&mut Vec<u8>, &mut Vec<u32>)) {
+        let Form { body, ends } = batch.forms.given();
+        let (mut body, mut ends) = (body.to_vec(), ends.clone());
+        change(&mut body, &mut ends);
+        batch.forms = Forms::sent(body, ends, &batch.joins);
+    }
+
+    /// Joins statements of a batch, of which none are joined yet.
+    pub(crate) fn join(batch: &mut Batch, join: Join) {
+        let Form { body, ends } = batch.forms.given();
+        batch.joins = vec![join];
+        batch.forms = Forms::apart(body.to_vec(), ends.clone(), &batch.joins);
+        let Form { body, ends } = batch.sent_form();
+        batch.forms = Forms::sent(body.to_vec(), ends.clone(), &batch.joins);
     }
 
     /// Says what each statement does.
@@ -472,8 +408,10 @@ pub(crate) mod tests {
     fn statements_of_one_stretch_are_where_each_by_itself_is() {
         let apart = batch(&["SELECT 1", "SELECT\n 'é'", "SELECT\n\n3", "x"]);
         let mut batch = apart.clone();
-        batch.body.pop();
-        batch.ends[3] -= 1;
+        rewrite(&mut batch, |body, ends| {
+            body.pop();
+            ends[3] -= 1;
+        });
         (batch.stretches[0].offset, batch.stretches[0].line, batch.stretches[0].column) = (5, 7, 3);
         batch.stretches.truncate(1);
         for index in 0..4 {
@@ -492,20 +430,31 @@ pub(crate) mod tests {
     #[test]
     fn a_statement_is_given_without_its_separator() {
         let batch = batch(&["SELECT 1", "SELECT 22"]);
-        assert_eq!(batch.statement(0), Some(&b"SELECT 1"[..]));
-        assert_eq!(batch.statement(1), Some(&b"SELECT 22"[..]));
+        assert_eq!(batch.statement(0).as_deref(), Some(&b"SELECT 1"[..]));
+        assert_eq!(batch.statement(1).as_deref(), Some(&b"SELECT 22"[..]));
         assert_eq!(batch.statement(2), None);
         assert_eq!(batch.range(1), Some(10..21));
     }
 
     #[test]
     fn what_is_sent_has_a_comma_between_joined_rows() {
-        let mut batch = batch(&["x", "INSERT (1) y", "INSERT (2) y", "INSERT (3) y", "z"]);
-        assert_eq!(batch.sent(), &batch.body[..]);
-        batch.joins = vec![Join { first: 1, statements: 3, prefix: 7, tail: 2 }];
-        assert_eq!(&*batch.sent(), b"x;\nINSERT (1),(2),(3) y;\nz;\n");
+        let apart = batch(&["x", "INSERT (1) y", "INSERT (2) y", "INSERT (3) y", "z"]);
+        assert_eq!(apart.sent(), apart.body());
+        let mut batch = apart.clone();
+        join(&mut batch, Join { first: 1, statements: 3, prefix: 7, tail: 2 });
+        assert_eq!(batch.sent(), b"x;\nINSERT (1),(2),(3) y;\nz;\n");
         assert_eq!(batch.sent().len(), batch.sent_bytes());
         assert_eq!(batch.commands(), 3);
+        assert_eq!(batch.sent_ends(), [3, 25, 28]);
+        for index in 0..5 {
+            assert_eq!(batch.range(index), apart.range(index));
+            assert_eq!(batch.text(index), apart.text(index));
+            assert_eq!(batch.statement(index), apart.statement(index));
+            assert_eq!(batch.whole(index), apart.whole(index));
+            assert_eq!(batch.place(index), apart.place(index));
+        }
+        assert_eq!(batch.body_bytes(), apart.body_bytes());
+        assert_eq!((batch.body(), batch.ends()), (apart.body(), apart.ends()));
     }
 
     #[test]
@@ -527,8 +476,7 @@ pub(crate) mod tests {
     #[test]
     fn a_byte_that_is_not_utf8_is_one_column() {
         let mut batch = batch(&["abcdef"]);
-        batch.body[1] = 0xff;
-        batch.body[2] = 0xe2;
+        rewrite(&mut batch, |body, _| body[1..3].copy_from_slice(&[0xff, 0xe2]));
         assert_eq!(batch.locate(4).unwrap().column, 5);
     }
 
@@ -543,7 +491,7 @@ pub(crate) mod tests {
     fn data_alone_has_no_place() {
         let mut batch = batch(&[]);
         batch.copy = Some(CopyPart::Middle);
-        batch.body = b"1\t2\n".to_vec();
+        rewrite(&mut batch, |body, _| *body = b"1\t2\n".to_vec());
         assert_eq!(batch.locate(0), None);
         assert_eq!(batch.statements(), 0);
     }

@@ -210,11 +210,11 @@ pub(crate) fn script(batch: &Batch, range: Range<usize>, dialect: Dialect) -> Ve
     let mut script = Vec::new();
     for index in range {
         let text = batch.statement(index).unwrap_or_default();
-        let with_separator = batch.range(index).and_then(|range| batch.body.get(range));
+        let with_separator = batch.whole(index);
         if dialect == Dialect::MySql && text.contains(&b';') {
-            let delimiter = delimiter(text);
+            let delimiter = delimiter(&text);
             let lines: [&[u8]; 7] =
-                [b"DELIMITER ", &delimiter, b"\n", text, b"\n", &delimiter, b"\nDELIMITER ;\n"];
+                [b"DELIMITER ", &delimiter, b"\n", &text, b"\n", &delimiter, b"\nDELIMITER ;\n"];
             script.extend(lines.concat());
             continue;
         }
@@ -223,7 +223,7 @@ pub(crate) fn script(batch: &Batch, range: Range<usize>, dialect: Dialect) -> Ve
     }
     if batch.copy == Some(CopyPart::Whole) {
         let data = batch.range(0).map_or(0, |statement| statement.end);
-        script.extend_from_slice(batch.body.get(data..).unwrap_or_default());
+        script.extend_from_slice(batch.body().get(data..).unwrap_or_default());
         if !script.ends_with(b"\n") {
             script.push(b'\n');
         }
@@ -244,7 +244,10 @@ fn delimiter(text: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ErrorKind, batch::tests::batch};
+    use crate::{
+        ErrorKind,
+        batch::tests::{batch, rewrite},
+    };
 
     fn position(statement: u64) -> Position {
         let input = Some("a.sql".into());
@@ -307,7 +310,7 @@ mod tests {
     fn a_copy_has_its_data_and_their_end() {
         let mut copy = batch(&["COPY t FROM stdin"]);
         copy.copy = Some(CopyPart::Whole);
-        copy.body.extend_from_slice(b"1\n2\n");
+        rewrite(&mut copy, |body, _| body.extend_from_slice(b"1\n2\n"));
         let expected = b"COPY t FROM stdin;\n1\n2\n\\.\n";
         assert_eq!(script(&copy, 0..1, Dialect::PostgreSql), expected);
     }

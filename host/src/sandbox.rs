@@ -406,7 +406,7 @@ impl Guest {
 
 impl database::Host for Guest {
     fn execute(&mut self, batch: types::Batch) -> wasmtime::Result<database::Execution> {
-        let batch = Batch::from(batch);
+        let batch = Batch::executed(batch);
         if let Err(violation) = self.checks.batch(&batch) {
             return self.refuse(broken(&violation));
         }

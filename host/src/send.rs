@@ -6,13 +6,12 @@ mod text;
 mod way;
 
 use std::{
-    mem,
     ops::Range,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use sql_batcher_adapters::{
-    Adapter, Connection, CopyPart, Effects, Fault, Prepared, Problem, Request, Scope,
+    Adapter, Connection, CopyPart, Effects, Fault, InsertRows, Prepared, Problem, Request, Scope,
 };
 
 pub(crate) use self::{
@@ -45,12 +44,12 @@ pub(crate) struct Piece<'a> {
     pub(crate) ready: Option<Ready>,
 }
 
-/// The text of a whole batch, made before there was a connection for it.
+/// A whole batch as it is sent, where some of its statements are joined.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// Without its body.
-    text: Text,
     body: Arc<Vec<u8>>,
+    ends: Vec<u32>,
+    inserts: Vec<InsertRows>,
     /// What the adapter has made of it; for the first attempt.
     prepared: Mutex<Option<Prepared>>,
 }
@@ -61,12 +60,29 @@ impl Ready {
         if batch.joins.is_empty() {
             return None;
         }
-        let layout = Layout { locates_rows, ..Layout::default() };
-        let mut text = Text::of(batch, 0..batch.statements(), &layout);
-        let body = Arc::new(mem::take(&mut text.body));
-        let request = Request { body: &body, ..text.request(batch.scope) };
-        let prepared = Mutex::new(adapter.prepare(&request, &body));
-        Some(Self { text, body, prepared })
+        let mut ready = Self::as_it_is(batch, locates_rows);
+        ready.prepared = Mutex::new(adapter.prepare(&ready.request(batch.scope), &ready.body));
+        Some(ready)
+    }
+
+    fn as_it_is(batch: &Batch, locates_rows: bool) -> Self {
+        let mut inserts = Vec::new();
+        if locates_rows {
+            let mut joined = 0;
+            inserts.extend(batch.joins.iter().map(|join| {
+                let Join { first, statements, prefix, tail } = *join;
+                let statement = first - joined;
+                joined += statements.saturating_sub(1);
+                InsertRows { statement, prefix, tail }
+            }));
+        }
+        let body = Arc::clone(&batch.sent_form().body);
+        Self { body, ends: batch.sent_ends(), inserts, prepared: Mutex::new(None) }
+    }
+
+    fn request(&self, scope: Scope) -> Request<'_> {
+        let Self { body, ends, inserts, .. } = self;
+        Request { body, ends, scope, copy: None, inserts }
     }
 
     fn take_prepared(&self) -> Option<Prepared> {
@@ -193,7 +209,7 @@ impl<'a> Piece<'a> {
 
     /// As it is.
     async fn plain(&self, connection: &mut dyn Connection) -> Result<Effects, Refusal> {
-        if self.range == (0..self.batch.statements()) && self.batch.joins.is_empty() {
+        if self.is_whole() && self.batch.joins.is_empty() {
             return Ok(connection.execute(self.batch.request()).await?);
         }
         self.written(connection, None).await
@@ -221,7 +237,7 @@ impl<'a> Piece<'a> {
     ) -> Result<Effects, Refusal> {
         let locks = self.batch.first_kind() == Some(StatementKind::Lock);
         let text = self.batch.statement(0).filter(|_| locks && self.batch.statements() == 1);
-        let Some(text) = text.and_then(|text| ledger.locked_too(text)) else {
+        let Some(text) = text.and_then(|text| ledger.locked_too(&text)) else {
             return self.plain(connection).await;
         };
         let ends = [u32::try_from(text.len()).unwrap_or(u32::MAX)];
@@ -234,27 +250,41 @@ impl<'a> Piece<'a> {
         connection: &mut dyn Connection,
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
-        let made;
-        let (text, body, prepared) = match self.ready.as_ref().filter(|_| row.is_none()) {
-            Some(ready) => (&ready.text, ready.body.as_slice(), ready.take_prepared()),
-            None => {
-                let locates_rows = self.bounds.fast_path;
-                let layout = Layout { row, locates_rows, ..Layout::default() };
-                made = Text::of(self.batch, self.range.clone(), &layout);
-                (&made, made.body.as_slice(), None)
-            }
-        };
-        let request = Request { body, ..text.request(self.batch.scope) };
-        let executed = match prepared {
-            Some(prepared) => connection.execute_prepared(request, prepared).await,
-            None => connection.execute(request).await,
-        };
+        let layout = Layout { row, locates_rows: self.bounds.fast_path, ..Layout::default() };
+        if row.is_none() && self.is_whole() {
+            let made;
+            let ready = match &self.ready {
+                Some(ready) => ready,
+                None => {
+                    made = Ready::as_it_is(self.batch, layout.locates_rows);
+                    &made
+                }
+            };
+            let request = ready.request(self.batch.scope);
+            let executed = match ready.take_prepared() {
+                Some(prepared) => connection.execute_prepared(request, prepared).await,
+                None => connection.execute(request).await,
+            };
+            return executed.map_err(|problem| self.text(&layout).explain(self.batch, problem));
+        }
+        let text = self.text(&layout);
+        let executed = connection.execute(text.request(self.batch.scope)).await;
         let own_rows = u64::from(row.is_some());
         executed
             .map(|Effects { rows }| Effects {
                 rows: rows.map(|rows| rows.saturating_sub(own_rows)),
             })
             .map_err(|problem| text.explain(self.batch, problem))
+    }
+
+    /// Its text, laid out in this way.
+    fn text(&self, layout: &Layout<'_>) -> Text {
+        Text::of(self.batch, self.range.clone(), layout)
+    }
+
+    /// Whether it is all of its batch.
+    fn is_whole(&self) -> bool {
+        self.range == (0..self.batch.statements())
     }
 
     fn request<'b>(&self, body: &'b [u8], ends: &'b [u32]) -> Request<'b> {

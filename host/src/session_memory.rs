@@ -91,8 +91,8 @@ impl SessionMemory {
             }
             for index in statements {
                 let text = batch.statement(index).unwrap_or_default();
-                let whole = batch.range(index).and_then(|range| batch.body.get(range));
-                self.learn_statement(kind, batch.scope, text, whole.unwrap_or(text));
+                let whole = batch.whole(index).unwrap_or_default();
+                self.learn_statement(kind, batch.scope, &text, &whole);
             }
         }
         let ends = statements.end == batch.statements() && ends_transaction(batch);
@@ -107,8 +107,7 @@ impl SessionMemory {
         self.learn(batch, statements.clone());
         self.lose_session();
         let is_lock = |index: &usize| batch.kind(*index) == Some(StatementKind::Lock);
-        for text in statements.filter(is_lock).filter_map(|index| batch.range(index)) {
-            let text = batch.body.get(text).unwrap_or_default();
+        for text in statements.filter(is_lock).filter_map(|index| batch.whole(index)) {
             self.relock = self.locked.then(|| text.to_vec());
         }
     }
@@ -249,7 +248,7 @@ impl Replay {
 pub(crate) fn is_whole_transaction(batch: &Batch) -> bool {
     let controls = [StatementKind::Begin, StatementKind::Commit, StatementKind::Rollback];
     let begins = batch.first_kind() == Some(StatementKind::Begin);
-    let starts_plainly = batch.statement(0).is_some_and(|text| starts(text, &["BEGIN", "START"]));
+    let starts_plainly = batch.statement(0).is_some_and(|text| starts(&text, &["BEGIN", "START"]));
     let count: usize = batch
         .stretches_of(0..batch.statements())
         .filter(|(stretch, _)| controls.contains(&stretch.kind))
@@ -263,7 +262,7 @@ fn ends_transaction(batch: &Batch) -> bool {
     let Some(last) = batch.statements().checked_sub(1) else { return false };
     let ends = matches!(batch.last_kind(), Some(StatementKind::Commit | StatementKind::Rollback));
     let text = batch.statement(last).unwrap_or_default();
-    ends && starts(text, &["COMMIT", "END", "ROLLBACK", "ABORT"]) && !contains(text, "chain")
+    ends && starts(&text, &["COMMIT", "END", "ROLLBACK", "ABORT"]) && !contains(&text, "chain")
 }
 
 /// The first statement of a batch, by index, that asks for the id that the last one has left in its
@@ -280,10 +279,10 @@ pub(crate) fn asks_for_last_id(
         _ => &[],
     };
     let asks = |text: &[u8]| words.iter().any(|word| contains(text, word));
-    if !asks(&batch.body) {
+    if !asks(batch.sent()) {
         return None;
     }
-    statements.find(|&index| batch.statement(index).is_some_and(asks))
+    statements.find(|&index| batch.statement(index).is_some_and(|text| asks(&text)))
 }
 
 /// Whether a statement may leave an id in its session: of a row, or of a sequence.

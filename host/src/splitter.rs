@@ -26,7 +26,7 @@ use crate::{
 /// let mut batches = splitter.push(b"SELECT 1; SELECT ';'")?;
 /// let (rest, report) = splitter.finish()?;
 /// batches.extend(rest);
-/// assert_eq!(batches[0].statement(1), Some(&b"SELECT ';'"[..]));
+/// assert_eq!(batches[0].statement(1).as_deref(), Some(&b"SELECT ';'"[..]));
 /// assert_eq!(report.statements, 2);
 /// # Ok(())
 /// # }

@@ -40,7 +40,7 @@ impl<F: FnMut(&Batch) -> Result<Verdict, HookError> + Send> Hook for Noted<F> {
 }
 
 fn text(batch: &Batch) -> String {
-    String::from_utf8_lossy(&batch.body).replace('\n', " ")
+    String::from_utf8_lossy(batch.body()).replace('\n', " ")
 }
 
 fn proceed(_: &Batch) -> Result<Verdict, HookError> {
@@ -325,7 +325,7 @@ async fn a_comment_behind_a_statement_is_never_in_the_way() {
         let say = move |batch: &Batch| {
             let mut body = Vec::new();
             for index in 0..batch.statements() {
-                body.extend_from_slice(batch.statement(index).unwrap());
+                body.extend_from_slice(&batch.statement(index).unwrap());
                 body.extend_from_slice(tag.as_bytes());
             }
             Ok(Verdict::Replace(body))

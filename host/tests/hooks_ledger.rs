@@ -40,7 +40,7 @@ async fn ids(folder: &Path) -> Vec<i64> {
 }
 
 fn holds(batch: &Batch, text: &str) -> bool {
-    String::from_utf8_lossy(&batch.body).contains(text)
+    String::from_utf8_lossy(batch.body()).contains(text)
 }
 
 fn script(last: &str) -> String {
@@ -104,7 +104,7 @@ async fn a_replaced_text_must_be_the_same_when_the_run_is_resumed() {
     let add = |more: i64| {
         move |batch: &Batch| {
             let text =
-                String::from_utf8_lossy(&batch.body).replace("(4)", &format!("({})", 4 + more));
+                String::from_utf8_lossy(batch.body()).replace("(4)", &format!("({})", 4 + more));
             Ok(Verdict::Replace(text.into_bytes()))
         }
     };

@@ -8,7 +8,7 @@ use sql_batcher::{
 
 fn statements(batches: &[sql_batcher::Batch]) -> Vec<String> {
     let statement = |batch: &sql_batcher::Batch, index| {
-        String::from_utf8_lossy(batch.statement(index).unwrap_or_default()).into_owned()
+        String::from_utf8_lossy(&batch.statement(index).unwrap_or_default()).into_owned()
     };
     batches
         .iter()
@@ -24,7 +24,7 @@ fn batches_keep_their_limit_and_lose_nothing() {
     let mut batches = splitter.push(script.as_bytes()).unwrap();
     let (rest, report) = splitter.finish().unwrap();
     batches.extend(rest);
-    assert!(batches.iter().all(|batch| batch.body.len() <= 64));
+    assert!(batches.iter().all(|batch| batch.sent().len() <= 64));
     let expected: Vec<String> = (0..50).map(|number| format!("SELECT {number}")).collect();
     assert_eq!(statements(&batches), expected);
     assert_eq!((report.statements, report.applied, report.not_reached), (50, 0, 50));

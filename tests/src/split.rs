@@ -48,7 +48,7 @@ pub fn split_with(options: &Options, input: &[u8], cuts: impl IntoIterator<Item 
     let chunks = chunks(input, cuts);
     let run = run(options, chunks, Recorder::default());
     let mut statements = Vec::new();
-    run.batches.iter().for_each(|batch| take_apart(&Parts::from(batch), &mut statements));
+    run.batches.iter().for_each(|batch| take_apart(&Parts::from(&*batch.apart()), &mut statements));
     Split { statements, failure: run.failure }
 }
 
@@ -187,8 +187,8 @@ impl<'a> From<&'a Batch> for Parts<'a> {
 impl<'a> From<&'a sql_batcher::Batch> for Parts<'a> {
     fn from(batch: &'a sql_batcher::Batch) -> Self {
         Self {
-            body: &batch.body,
-            ends: &batch.ends,
+            body: batch.body(),
+            ends: batch.ends(),
             stretches: batch.stretches.iter().map(native_stretch).collect(),
             copy: batch.copy.is_some(),
         }

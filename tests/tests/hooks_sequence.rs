@@ -65,7 +65,7 @@ struct Scripting {
 
 impl Hook for Scripting {
     fn pre_batch(&mut self, batch: &Batch) -> Result<Verdict, HookError> {
-        let body = String::from_utf8(batch.body.clone()).unwrap();
+        let body = String::from_utf8(batch.body().to_vec()).unwrap();
         let index = batch.id as usize - 1;
         self.log.lock().unwrap().push(format!("pre {} {index} {body}", self.number));
         match self.plan.say(index) {

@@ -56,7 +56,7 @@ fn harm(sandbox: SandboxLimits, script: &[u8]) -> sql_batcher::Error {
     let again = harmed.push(b"SELECT 1;").expect_err("the session is gone");
     assert_eq!(again.kind(), ErrorKind::Sandbox);
     let batches = beside.push(b"2;").expect("the session beside it is unharmed");
-    assert_eq!(batches[0].body, b"SELECT 2;");
+    assert_eq!(batches[0].sent(), b"SELECT 2;");
     let (_, report) = beside.finish().expect("the session beside it is unharmed");
     assert_eq!(report.statements, 2);
     error

@@ -2,7 +2,7 @@
 //! decimals, texts and `NULL`, each column with constants of one family. Anything else is left to
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
-use crate::family::{Families, Family, FamilyRule, MOST_PLACES, Rule, of_text};
+use crate::family::{Columns, Family, FamilyRule, MOST_PLACES, of_text};
 use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
 /// Bytes that are at hand from a place on: so reading them needs few checks. What ends a statement
@@ -11,11 +11,12 @@ const NEAR: usize = 256;
 
 /// How rows must look.
 #[derive(Clone, Copy)]
-pub(crate) struct Alike<'a, R> {
+pub(crate) struct Alike<'a, C> {
     marks: &'a Marks,
-    rule: R,
-    /// Families of the columns of the rows before.
-    known: &'a Families,
+    /// Those of the rows before.
+    columns: C,
+    /// How many there are, at least 1.
+    width: usize,
 }
 
 /// A place in a text that may go on beyond what is read.
@@ -43,12 +44,6 @@ impl Marks {
         let escape = if backslash { b'\\' } else { b'\'' };
         Self { quote: Splat::new(b'\''), escape: Splat::new(escape) }
     }
-}
-
-/// A constant, and what stands right behind it.
-struct Constant {
-    family: Family,
-    follows: u8,
 }
 
 impl<'a> Near<'a> {
@@ -101,17 +96,28 @@ impl<'a> Near<'a> {
         self.renew()
     }
 
-    /// How many digits stand from `at` on, and whether all of them are 0. None where there are more
-    /// than most numbers have.
+    /// How many digits stand from `at` on. None where there are more than most numbers have.
     #[inline(always)]
-    fn digits(&self, at: usize) -> Option<(usize, bool)> {
-        let (count, zeros) = digits_of(self.bytes.get(at..)?.first_chunk()?);
+    fn digits(&self, at: usize) -> Option<usize> {
+        let count = digits_of(self.bytes.get(at..)?.first_chunk()?);
         if count < PART {
-            return Some((count, zeros >= count));
+            return Some(count);
         }
-        let (more, more_zeros) = digits_of(self.bytes.get(at + PART..)?.first_chunk()?);
-        let are_zeros = zeros == PART && more_zeros >= more;
-        (more < PART).then_some((PART + more, are_zeros))
+        let more = digits_of(self.bytes.get(at + PART..)?.first_chunk()?);
+        (more < PART).then_some(PART + more)
+    }
+
+    /// Whether the number that stands from `start` to the place is 0.
+    #[inline(always)]
+    fn is_zero(&self, start: usize) -> bool {
+        // Most numbers do not begin so, and most that do have another digit soon.
+        if self.bytes.get(start) != Some(&b'0') {
+            return false;
+        }
+        let zeros = self.bytes.get(start..).and_then(<[u8]>::first_chunk).map_or(0, zeros_of);
+        let is_digit = |at: usize| self.bytes.get(at).is_some_and(u8::is_ascii_digit);
+        let has_other = zeros < PART && is_digit(start + zeros);
+        !has_other && has_zeros_only(self.bytes, start, self.at)
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
@@ -152,10 +158,10 @@ fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<usize> {
     }
 }
 
-impl<'a, R: Rule> Alike<'a, R> {
-    /// Rows like those that `known` is of.
-    pub(crate) fn new(marks: &'a Marks, rule: R, known: &'a Families) -> Self {
-        Self { marks, rule, known }
+impl<'a, C: Columns> Alike<'a, C> {
+    /// Rows like others of so many columns, at least 1.
+    pub(crate) fn new(marks: &'a Marks, columns: C, width: usize) -> Self {
+        Self { marks, columns, width }
     }
 
     /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
@@ -170,111 +176,141 @@ impl<'a, R: Rule> Alike<'a, R> {
         (end, count)
     }
 
-    /// Whether the constants of a column need nothing in common.
-    #[inline(always)]
-    fn is_free(self) -> bool {
-        self.rule.get() == FamilyRule::Free
+    /// Reads a row.
+    fn read(self, near: &mut Near<'_>) -> Option<()> {
+        self.open(near)?;
+        (0..self.width).try_for_each(|column| self.column(near, column))
     }
 
-    /// Reads a row.
+    /// Reads rows up to `last`; how many they are.
     #[inline(always)]
-    pub(crate) fn read(self, near: &mut Near<'_>) -> Option<()> {
-        (near.byte()? == b'(').then_some(())?;
-        near.at += 1;
-        let mut left = self.known.width();
-        let mut families = self.known.columns().iter();
+    pub(crate) fn rows(self, near: &mut Near<'_>, last: usize) -> Option<u32> {
+        let (mut rows, mut column) = (0_u32, 0);
+        self.open(near)?;
+        // One loop for all of them, as each costs something in the sandbox.
         loop {
-            if near.byte()? == b' ' {
-                near.at += 1;
+            self.column(near, column)?;
+            column += 1;
+            if column < self.width {
+                continue;
             }
-            let constant = self.constant(near)?;
-            if !self.is_free() && families.next() != Some(&constant.family.under(self.rule.get())) {
-                return None;
+            rows = rows.checked_add(1)?;
+            if near.place() >= last {
+                return (near.place() == last).then_some(rows);
             }
-            near.at += 1;
-            near.renew()?;
-            left = left.checked_sub(1)?;
-            match constant.follows {
-                b',' if left > 0 => {}
-                b')' if left == 0 => return Some(()),
-                _ => return None,
-            }
+            near.comma()?;
+            self.open(near)?;
+            column = 0;
         }
     }
 
-    /// The next constant; moves on to what follows it.
+    /// What a row begins with.
     #[inline(always)]
-    fn constant(self, near: &mut Near<'_>) -> Option<Constant> {
+    fn open(self, near: &mut Near<'_>) -> Option<()> {
+        near.at += 1;
+        (near.bytes.get(near.at - 1) == Some(&b'(')).then_some(())
+    }
+
+    /// Reads the constant of a column, and what is behind it.
+    #[inline(always)]
+    fn column(self, near: &mut Near<'_>, column: usize) -> Option<()> {
+        if near.byte()? == b' ' {
+            near.at += 1;
+        }
+        let follows = self.constant(near, column)?;
+        near.at += 1;
+        near.renew()?;
+        let expected = if column + 1 < self.width { b',' } else { b')' };
+        (follows == expected).then_some(())
+    }
+
+    /// The constant that comes next, which is one of this column; what follows it.
+    #[inline(always)]
+    fn constant(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
         let start = near.at;
         let first = near.byte()?;
-        let (count, are_zeros) = near.digits(start)?;
+        let count = near.digits(start)?;
         if count != 0 {
             near.at = start + count;
-            return self.number(near, are_zeros);
+            return self.number(near, start, column);
         }
         // Asked in this way, it becomes no jump through a table.
         if first == b'\'' {
             near.at = start + 1;
-            self.string(near)
+            self.string(near, column)
         } else if first & 0xfe == b'-' & 0xfe {
-            let (count, are_zeros) = near.digits(start + 1)?;
+            let count = near.digits(start + 1)?;
             if first != b'-' || count == 0 {
                 return None;
             }
             near.at = start + 1 + count;
-            self.number(near, are_zeros)
+            self.number(near, start + 1, column)
         } else {
             let word = u32::from_le_bytes(*near.bytes.get(start..)?.first_chunk()?);
             let upper = word & u32::from_le_bytes([0xdf; 4]);
             near.at = start + 4;
             let is_null = upper == u32::from_le_bytes(*b"NULL");
-            is_null.then_some(Constant { family: Family::Null, follows: near.byte()? })
+            (is_null && self.columns.take(column, Family::Null)).then_some(near.byte()?)
         }
     }
 
-    /// A number of which the whole part is read.
+    /// A number whose digits begin at `start`, and of which the whole part is read.
     #[inline(always)]
-    fn number(self, near: &mut Near<'_>, mut are_zeros: bool) -> Option<Constant> {
+    fn number(self, near: &mut Near<'_>, start: usize, column: usize) -> Option<u8> {
         let mut follows = near.byte()?;
         let mut family = Family::Integer;
         if follows == b'.' {
-            let start = near.at + 1;
-            let (places, more_zeros) = near.digits(start)?;
+            let point = near.at;
+            let places = near.digits(point + 1)?;
             if places == 0 {
                 return None;
             }
-            near.at = start + places;
+            near.at = point + 1 + places;
             follows = near.byte()?;
-            are_zeros &= more_zeros;
             family = Family::Decimal(places.min(MOST_PLACES) as u8);
         }
-        if self.rule.get() == FamilyRule::Numbering && are_zeros {
+        if self.columns.rule() == FamilyRule::Numbering && near.is_zero(start) {
             family = Family::Zero;
         }
-        Some(Constant { family, follows })
+        self.columns.take(column, family).then_some(follows)
     }
 
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
-    fn string(self, near: &mut Near<'_>) -> Option<Constant> {
+    fn string(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
+        let is_free = self.columns.rule() == FamilyRule::Free;
         let start = near.place();
+        let may_be_number = !is_free && near.byte()?.is_ascii_digit();
         let follows = near.closing_quote(self.marks)?;
-        let family = match self.is_free() {
-            true => Family::Text,
-            false => of_text(near.text.get(start..near.place())?),
+        let family = match may_be_number {
+            true => of_text(near.text.get(start..near.place())?),
+            false => Family::Text,
         };
         near.at += 1;
-        Some(Constant { family, follows })
+        self.columns.take(column, family).then_some(follows)
     }
 }
 
-/// How many digits a text begins with, and how many zeros.
+/// Whether a number has no digits but 0.
+#[cold]
+#[inline(never)]
+fn has_zeros_only(text: &[u8; NEAR], start: usize, end: usize) -> bool {
+    let number = text.get(start..end).unwrap_or_default();
+    number.iter().all(|byte| matches!(byte, b'0' | b'.'))
+}
+
+/// How many zeros a text begins with.
 #[inline(always)]
-fn digits_of(text: &[u8; PART]) -> (usize, usize) {
-    let part = Part::load(text);
-    let digits = (u32::from(part.no_digits().bits()) | 1 << PART).trailing_zeros();
-    let zeros = (!part.equal(Splat::new(b'0')).bits()).trailing_zeros();
-    (digits as usize, zeros as usize)
+fn zeros_of(text: &[u8; PART]) -> usize {
+    let others = !Part::load(text).equal(Splat::new(b'0')).bits();
+    (u32::from(others) | 1 << PART).trailing_zeros() as usize
+}
+
+/// How many digits a text begins with.
+#[inline(always)]
+fn digits_of(text: &[u8; PART]) -> usize {
+    let others = Part::load(text).no_digits().bits();
+    (u32::from(others) | 1 << PART).trailing_zeros() as usize
 }
 
 #[cfg(test)]
@@ -282,6 +318,17 @@ mod tests {
     use super::*;
     use crate::constant::Reader;
     use crate::dialect::Dialect;
+    use crate::family::{Families, Numbering, Ruled};
+
+    fn read_by(
+        columns: impl Columns,
+        marks: &Marks,
+        (text, width): (&str, usize),
+    ) -> Option<usize> {
+        let alike = Alike::new(marks, columns, width);
+        let mut near = Near::new(text.as_bytes(), 0).unwrap();
+        alike.read(&mut near).map(|()| near.place())
+    }
 
     /// A row, read by this reader after another like `first`, and by that of all constants.
     fn both(dialect: Dialect, first: &str, row: &str) -> (Option<usize>, Option<usize>) {
@@ -293,9 +340,10 @@ mod tests {
         let text = format!("{row}{}", ";".repeat(NEAR));
         let backslash = dialect == Dialect::MySql;
         let marks = Marks::new(backslash);
-        let alike = Alike::new(&marks, rule, &known);
-        let mut near = Near::new(text.as_bytes(), 0).unwrap();
-        let read = alike.read(&mut near).map(|()| near.place());
+        let read = match rule {
+            FamilyRule::Numbering => read_by(Numbering::new(&known), &marks, (&text, width)),
+            rule => read_by(Ruled::new(rule, &known), &marks, (&text, width)),
+        };
         let mut own = Families::default();
         let mut reader = Reader::new(dialect.rules(), None, row.as_bytes(), 0);
         let width = reader.row(&mut own);
@@ -307,15 +355,14 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_counted_and_told_from_zeros() {
+    fn digits_are_counted() {
         for (text, expected) in [
-            (*b"1234567812345678", (16, 0)),
-            (*b"0000000000000000", (16, 16)),
-            (*b"00,1111111111111", (2, 2)),
-            (*b"0010)abc00000000", (4, 2)),
-            (*b":000000000000000", (0, 0)),
-            (*b"1/00000000000000", (1, 0)),
-            (*b"7\xff11111111111111", (1, 0)),
+            (*b"1234567812345678", 16),
+            (*b"00,1111111111111", 2),
+            (*b"0010)abc00000000", 4),
+            (*b":000000000000000", 0),
+            (*b"1/00000000000000", 1),
+            (*b"7\xff11111111111111", 1),
         ] {
             assert_eq!(digits_of(&text), expected, "{text:?}");
         }

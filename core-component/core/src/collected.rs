@@ -41,13 +41,17 @@ impl Collected {
         self.copied.extend_from_slice(bytes);
     }
 
-    /// Takes the last byte away, if there is one.
-    pub(crate) fn pop(&mut self) {
-        if self.held.is_empty() {
-            self.copied.pop();
-        } else {
-            self.held.end -= 1;
-        }
+    /// Takes the last bytes away, so many, or as many as there are.
+    pub(crate) fn shorten(&mut self, bytes: usize) {
+        let held = bytes.min(self.held.len());
+        self.held.end -= held;
+        self.copied.truncate(self.copied.len().saturating_sub(bytes - held));
+    }
+
+    /// What is copied, once nothing is needed of the window any more.
+    pub(crate) fn copied(&mut self, window: &[u8]) -> &mut Vec<u8> {
+        self.copy(window);
+        &mut self.copied
     }
 
     /// Needs nothing of the window any more.
@@ -73,11 +77,14 @@ mod tests {
         collected.take(window, 0..1);
         collected.take(window, 1..2);
         collected.take(window, 3..6);
-        collected.pop();
+        collected.shorten(1);
         collected.append(window, b"!!");
-        collected.pop();
+        collected.shorten(1);
         collected.take(window, 0..2);
         assert_eq!(collected.len(), 7);
-        assert_eq!(collected.into_bytes(window), b"abcd!ab");
+        collected.shorten(4);
+        assert_eq!(collected.copied(window), b"abc");
+        collected.take(window, 5..6);
+        assert_eq!(collected.into_bytes(window), b"abc+");
     }
 }

@@ -69,38 +69,95 @@ pub(crate) enum FamilyRule {
     Scale,
 }
 
-/// A rule that is known when the program runs, or when it is compiled.
-pub(crate) trait Rule: Copy {
-    /// Which rule it is.
-    fn get(self) -> FamilyRule;
+/// What constants may stand in each column beside those that are there, as far as that is seen at
+/// once: where each is like those before it.
+pub(crate) trait Columns: Copy {
+    /// The rule that they are under.
+    fn rule(self) -> FamilyRule;
+
+    /// Whether a constant is like those of its column.
+    fn take(self, column: usize, family: Family) -> bool;
 }
 
-impl Rule for FamilyRule {
-    #[inline(always)]
-    fn get(self) -> FamilyRule {
-        self
-    }
-}
-
-/// [`FamilyRule::Free`]
+/// Columns under [`FamilyRule::Free`].
 #[derive(Clone, Copy)]
 pub(crate) struct Free;
 
-impl Rule for Free {
+impl Columns for Free {
     #[inline(always)]
-    fn get(self) -> FamilyRule {
+    fn rule(self) -> FamilyRule {
         FamilyRule::Free
+    }
+
+    #[inline(always)]
+    fn take(self, _: usize, _: Family) -> bool {
+        true
     }
 }
 
-/// [`FamilyRule::Numbering`]
+/// The first 64 columns under [`FamilyRule::Numbering`], as bits.
 #[derive(Clone, Copy)]
-pub(crate) struct Numbering;
+pub(crate) struct Numbering {
+    /// Those whose rows are all numbered: they ask for that.
+    asks: u64,
+    /// Those that tell a number in each row.
+    tells: u64,
+    texts: u64,
+}
 
-impl Rule for Numbering {
+impl Numbering {
+    pub(crate) fn new(families: &Families) -> Self {
+        let mut new = Self { asks: 0, tells: 0, texts: 0 };
+        for (column, family) in families.columns.iter().enumerate().take(64) {
+            *match family.under(FamilyRule::Numbering) {
+                Family::Zero => &mut new.asks,
+                Family::Integer => &mut new.tells,
+                _ => &mut new.texts,
+            } |= 1 << column;
+        }
+        new
+    }
+}
+
+impl Columns for Numbering {
     #[inline(always)]
-    fn get(self) -> FamilyRule {
+    fn rule(self) -> FamilyRule {
         FamilyRule::Numbering
+    }
+
+    #[inline(always)]
+    fn take(self, column: usize, family: Family) -> bool {
+        let columns = match family.under(FamilyRule::Numbering) {
+            Family::Zero => self.asks,
+            Family::Integer => self.tells,
+            _ => self.texts,
+        };
+        column < 64 && columns >> (column & 63) & 1 == 1
+    }
+}
+
+/// Columns under a rule that is known when the program runs.
+#[derive(Clone, Copy)]
+pub(crate) struct Ruled<'a> {
+    rule: FamilyRule,
+    known: &'a [Family],
+}
+
+impl<'a> Ruled<'a> {
+    pub(crate) fn new(rule: FamilyRule, families: &'a Families) -> Self {
+        Self { rule, known: &families.columns }
+    }
+}
+
+impl Columns for Ruled<'_> {
+    #[inline(always)]
+    fn rule(self) -> FamilyRule {
+        self.rule
+    }
+
+    #[inline(always)]
+    fn take(self, column: usize, family: Family) -> bool {
+        self.rule == FamilyRule::Free || self.known.get(column) == Some(&family.under(self.rule))
     }
 }
 
@@ -136,11 +193,6 @@ impl Families {
     /// How many columns each row has; 0 before the first.
     pub(crate) fn width(&self) -> usize {
         self.width
-    }
-
-    /// The family of each column, where that matters.
-    pub(crate) fn columns(&self) -> &[Family] {
-        &self.columns
     }
 
     /// Whether a row of so many columns is as wide as those before.

@@ -16,6 +16,8 @@ pub(crate) use self::adding::{Adding, Few, Room};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
+/// The same with the newline that parts it from the next.
+const PARTED: &[u8] = b";\n";
 /// The most bytes of a body that room is made for in advance.
 const MOST_EXPECTED_BYTES: usize = 1 << 20;
 
@@ -56,7 +58,7 @@ pub(crate) struct Filling {
     joins: Vec<Join>,
     /// Statements that are joined to the one before them.
     joined: usize,
-    /// Bytes of the body that are not sent because of that.
+    /// Bytes that are not sent because of that.
     saved: u64,
     /// Units of UTF-16 that are sent, where they are counted.
     characters: u64,
@@ -126,6 +128,11 @@ impl Piece {
         (self.bytes() + 1).saturating_sub(u64::from(self.length))
     }
 
+    /// Whether another INSERT may be joined to it, as far as that depends on what is behind its text.
+    pub(crate) fn takes_rows(&self) -> bool {
+        self.separator() == PARTED.len() as u64
+    }
+
     /// Bytes of its terminator in a body.
     fn terminator(&self) -> u32 {
         u32::try_from(self.separator() - 1).unwrap_or(u32::MAX)
@@ -150,12 +157,12 @@ impl Filling {
 
     /// Bytes that are sent.
     pub(crate) fn bytes(&self) -> u64 {
-        self.body_bytes() - self.saved
+        self.body.len() as u64
     }
 
-    /// Bytes of the body, where nothing is joined yet.
-    pub(crate) fn body_bytes(&self) -> u64 {
-        self.body.len() as u64
+    /// Bytes that the statements have apart.
+    pub(crate) fn apart_bytes(&self) -> u64 {
+        self.bytes() + self.saved
     }
 
     /// Units of UTF-16 that are sent, where they are counted.
@@ -212,15 +219,28 @@ impl Filling {
         self.reading.changes = true;
     }
 
-    /// Adds a statement of the window. The caller has checked that it fits, and that bodies stay
-    /// below 4 GiB.
-    pub(crate) fn add(&mut self, window: &[u8], piece: Piece, at: Position, class: (Kind, u32)) {
-        let (kind, rows) = class;
+    /// Adds a statement of the window; `rows` of it where it is an INSERT of constants. The caller
+    /// has checked that it fits, and that bodies stay below 4 GiB.
+    pub(crate) fn add(
+        &mut self,
+        window: &[u8],
+        piece: Piece,
+        at: Position,
+        (kind, count, rows): (Kind, u32, Option<Found>),
+    ) {
+        let mut start = piece.start;
+        if let Some(found) = rows {
+            if found.joins {
+                start += found.prefix as usize;
+                self.open_for_rows(window, found.tail as usize);
+            }
+            self.locate_rows(self.ends.len(), found);
+        }
         self.separator = piece.separator();
         if self.ends.is_empty() {
             self.first_statement = at.statement;
         }
-        self.take(window, piece.start..piece.end);
+        self.take(window, start..piece.end);
         let Position { offset, line, column, .. } = at;
         self.place(Cursor { offset, line, column }, kind, piece.terminator());
         let as_in_input = matches!(piece.tail, b"" | b"\n");
@@ -230,7 +250,15 @@ impl Filling {
             self.body.append(window, piece.tail);
         }
         self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
-        self.rows = self.rows.saturating_add(rows);
+        self.rows = self.rows.saturating_add(count);
+    }
+
+    /// Takes away what is behind the rows of the last statement, and puts a comma there.
+    fn open_for_rows(&mut self, window: &[u8], tail: usize) {
+        self.body.shorten(tail + PARTED.len());
+        self.body.append(window, b",");
+        let length = u32::try_from(self.body.len()).unwrap_or(u32::MAX);
+        self.ends.last_mut().into_iter().for_each(|end| *end = length);
     }
 
     /// The next statement, or the next few side by side, are at a place of the input.
@@ -251,12 +279,8 @@ impl Filling {
         self.goes_on_at = None;
     }
 
-    /// The next statement is an INSERT of constants, which may be joined to the last one.
-    pub(crate) fn locate_rows(&mut self, found: Found) {
-        self.locate_rows_of(self.ends.len(), found);
-    }
-
-    fn locate_rows_of(&mut self, statement: usize, found: Found) {
+    /// The statement of this index is an INSERT of constants, which may be joined to the one before.
+    fn locate_rows(&mut self, statement: usize, found: Found) {
         let saved = self.saved_by(found);
         match self.joins.last_mut().filter(|_| found.joins) {
             Some(join) => {
@@ -304,7 +328,7 @@ impl Filling {
     /// The newline behind the last statement, which parts it from nothing.
     fn drop_last_newline(&mut self) {
         if let Some(end) = self.ends.last_mut() {
-            self.body.pop();
+            self.body.shorten(1);
             *end -= 1;
         }
     }

@@ -4,7 +4,7 @@
 use crate::alike::{Alike, Marks};
 use crate::constant::{Reader, escapes, is_space};
 use crate::dialect::{InsertRules, Rules};
-use crate::family::Families;
+use crate::family::{Families, Ruled};
 use crate::tail::is_harmless;
 
 /// A statement without its terminator, in a text that may go on behind it.
@@ -73,7 +73,7 @@ pub(crate) fn rows_behind(
             return None;
         }
         // Most rows are like the one before.
-        let alike = Alike::new(&marks, rule, families);
+        let alike = Alike::new(&marks, Ruled::new(rule, families), families.width());
         let (end, more) = alike.more(text.wide, reader.at());
         count = count.checked_add(1)?.checked_add(more)?;
         if end > text.length {

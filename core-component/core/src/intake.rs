@@ -20,7 +20,7 @@ use crate::types::{
 
 /// What a byte-order mark looks like in UTF-8; clients skip it at the start of an input.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
-/// How much larger than what is sent a batch may be that is joined when it is sent.
+/// How much larger than what is sent the statements of a batch may be apart.
 const MOST_APART: u64 = 16;
 /// Positions in a body are 32 bits wide.
 const MOST_BODY_BYTES: u64 = u32::MAX as u64;
@@ -278,16 +278,12 @@ impl Session {
         self.filling.count_characters(characters);
         if let Some(merger) = &mut self.merger {
             merger.take(&self.input.buffer[statement.start..statement.end], found);
+            if !piece.takes_rows() {
+                merger.close();
+            }
         }
-        if let Some(found) = found {
-            self.filling.locate_rows(found);
-        }
-        self.filling.add(
-            &self.input.buffer,
-            piece,
-            position,
-            (statement.class.kind, statement.rows),
-        );
+        let class = (statement.class.kind, statement.rows, found);
+        self.filling.add(&self.input.buffer, piece, position, class);
         if setting.is_some() {
             self.filling.changes_reading();
         }
@@ -392,7 +388,7 @@ impl Session {
         let room = limits.max_batch_bytes.saturating_sub(self.options.hook_room);
         let saved = found.map_or(0, |found| self.filling.saved_by(found));
         if self.filling.bytes() + piece.bytes() - saved > room
-            || self.filling.body_bytes() + piece.bytes() > most_body_bytes(limits)
+            || self.filling.apart_bytes() + piece.bytes() > most_apart_bytes(limits)
         {
             return Some(SealReason::Bytes);
         }
@@ -506,8 +502,8 @@ impl Session {
     }
 }
 
-/// The most bytes of a body, part of which may not be sent.
-pub(crate) fn most_body_bytes(limits: &Limits) -> u64 {
+/// The most bytes that the statements of a batch may have apart.
+pub(crate) fn most_apart_bytes(limits: &Limits) -> u64 {
     limits.max_batch_bytes.saturating_mul(MOST_APART).min(MOST_BODY_BYTES)
 }
 

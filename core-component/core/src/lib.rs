@@ -46,6 +46,7 @@ mod family;
 mod filling;
 mod insert;
 mod intake;
+mod joined;
 mod lanes;
 mod lexer;
 mod merging;

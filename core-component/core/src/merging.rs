@@ -8,7 +8,7 @@ use memchr::memmem;
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
-use crate::family::{Families, FamilyRule, Free, Numbering, Rule};
+use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::lanes::{LANES, begin_alike};
 use crate::types::{Join, Kind, Merging};
@@ -128,15 +128,16 @@ impl Merger {
     /// those before them.
     fn rows_of_one(&self, text: Text<'_>, backslash: Option<bool>) -> Option<u32> {
         let marks = Marks::new(escapes(self.rules, backslash));
-        let alike = Alike::new(&marks, self.rules.inserts.families, &self.families);
+        let columns = Ruled::new(self.rules.inserts.families, &self.families);
+        let alike = Alike::new(&marks, columns, self.families.width());
         self.rows_like(alike, text.wide(), 0..text.get().len())
     }
 
     /// As [`rows_of_one`](Self::rows_of_one), of a statement in a window.
     #[inline(always)]
-    fn rows_like<R: Rule>(
+    fn rows_like<C: Columns>(
         &self,
-        alike: Alike<'_, R>,
+        alike: Alike<'_, C>,
         window: &[u8],
         statement: Range<usize>,
     ) -> Option<u32> {
@@ -146,18 +147,10 @@ impl Merger {
         }
         near.pass(self.prefix.len())?;
         let last = statement.end.checked_sub(self.tail.len())?;
-        let mut rows = 0_u32;
-        loop {
-            alike.read(&mut near)?;
-            rows = rows.checked_add(1)?;
-            if near.place() >= last {
-                break;
-            }
-            near.comma()?;
-        }
+        let rows = alike.rows(&mut near, last)?;
         // Most statements have no tail.
         let is_tail = self.tail.is_empty() || window.get(last..statement.end)? == self.tail;
-        (near.place() == last && is_tail).then_some(rows)
+        is_tail.then_some(rows)
     }
 
     /// How many of these statements, from the first on, differ from the last INSERT in rows only,
@@ -169,22 +162,21 @@ impl Merger {
         backslash: Option<bool>,
     ) -> (usize, u32) {
         let marks = Marks::new(escapes(self.rules, backslash));
+        let alike = (window, places, &marks);
         match self.rules.inserts.families {
-            FamilyRule::Free => self.count_under(Free, window, places, &marks),
-            FamilyRule::Numbering => self.count_under(Numbering, window, places, &marks),
-            rule => self.count_under(rule, window, places, &marks),
+            FamilyRule::Free => self.count_under(Free, alike),
+            FamilyRule::Numbering => self.count_under(Numbering::new(&self.families), alike),
+            rule => self.count_under(Ruled::new(rule, &self.families), alike),
         }
     }
 
     #[inline(never)]
-    fn count_under<R: Rule>(
+    fn count_under<C: Columns>(
         &self,
-        rule: R,
-        window: &[u8],
-        (starts, ends): (&[u32], &[u32]),
-        marks: &Marks,
+        columns: C,
+        (window, (starts, ends), marks): (&[u8], (&[u32], &[u32]), &Marks),
     ) -> (usize, u32) {
-        let alike = Alike::new(marks, rule, &self.families);
+        let alike = Alike::new(marks, columns, self.families.width());
         let mut left = self.rows_left();
         let mut statements = 0;
         for (start, end) in starts.iter().zip(ends) {
@@ -236,7 +228,7 @@ impl Merger {
     /// The statement that was looked at is taken.
     #[inline]
     pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
-        let Some(found) = found else { return self.open = false };
+        let Some(found) = found else { return self.close() };
         if !found.joins {
             return self.begin(text, found);
         }
@@ -244,6 +236,11 @@ impl Merger {
             self.families.join(self.rules.inserts.families, &self.own);
         }
         self.rows += found.rows;
+    }
+
+    /// Nothing is joined to the statement that was taken.
+    pub(crate) fn close(&mut self) {
+        self.open = false;
     }
 
     /// Others may be joined to the statement that was looked at.

@@ -6,9 +6,10 @@ use memchr::memchr;
 
 use crate::classify::{Classified, Effect};
 use crate::dialect::Dialect;
-use crate::filling::{Reading, Sealed, is_barrier};
+use crate::filling::Reading;
 use crate::insert::Text;
 use crate::merging::{Found, Merger};
+use crate::position::units_of_utf16;
 use crate::sequence::Fault;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Splitter};
@@ -27,9 +28,13 @@ struct Piece<'a> {
     setting: Option<bool>,
 }
 
-/// Puts a body in the place of that of a batch.
-pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> Result<(), Fault> {
-    let batch = &sealed.batch;
+/// Puts a body in the place of that of a batch whose statements are apart.
+pub(crate) fn replace(
+    options: &Options,
+    batch: &mut Batch,
+    reading: Reading,
+    body: Vec<u8>,
+) -> Result<(), Fault> {
     if body == batch.body {
         return Ok(());
     }
@@ -38,7 +43,7 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> 
     }
     check_nul(options, &body)?;
     let counts_rows = options.limits.max_rows.is_some();
-    let split = |body| split(options.dialect, body, sealed.reading, counts_rows);
+    let split = |body| split(options.dialect, body, reading, counts_rows);
     let (Some(old), Some(new)) = (split(&batch.body), split(&body)) else {
         return Err(hook("the replaced body is no script of whole statements"));
     };
@@ -58,10 +63,9 @@ pub(crate) fn replace(options: &Options, sealed: &mut Sealed, body: Vec<u8>) -> 
     let (is_ascii, joined) = (body.is_ascii(), Vec::new());
     let mut replaced =
         Batch { ends, stretches, rows, body, is_ascii, joins: joined, ..batch.clone() };
-    replaced.joins = joins(options, &replaced, sealed);
-    check_size(options, &replaced)?;
-    sealed.batch = replaced;
-    sealed.barrier = is_barrier(&sealed.batch, options.limits.sequential);
+    replaced.joins = joins(options, &replaced, &batch.joins, reading);
+    check_size(options, &replaced.sent())?;
+    *batch = replaced;
     Ok(())
 }
 
@@ -70,18 +74,21 @@ fn hook(fact: impl Into<String>) -> Fault {
 }
 
 /// What is joined of a body: what was joined before and still differs in rows only.
-fn joins(options: &Options, batch: &Batch, sealed: &Sealed) -> Vec<Join> {
-    let Some(merging) = options.merging.filter(|_| !sealed.reading.changes) else {
+fn joins(options: &Options, batch: &Batch, before: &[Join], reading: Reading) -> Vec<Join> {
+    let Some(merging) = options.merging.filter(|_| !reading.changes) else {
         return Vec::new();
     };
     let mut joins: Vec<Join> = Vec::new();
-    for old in &sealed.batch.joins {
+    for old in before {
         let mut merger = Merger::new(options.dialect, merging);
         for index in old.first..old.first + old.statements {
             let text = batch.statement(index as usize);
             let whole = Text::new(text, 0, text.len());
-            let found = merger.look(whole, sealed.reading.backslash);
+            let found = merger.look(whole, reading.backslash);
             merger.take(text, found);
+            if !batch.takes_rows(index as usize) {
+                merger.close();
+            }
             match found {
                 Some(found) if found.joins => {
                     joins.last_mut().into_iter().for_each(|join| join.statements += 1);
@@ -99,7 +106,7 @@ fn joins(options: &Options, batch: &Batch, sealed: &Sealed) -> Vec<Join> {
     joins
 }
 
-/// Whether what is sent keeps the limits.
+/// Whether a batch keeps the limits as it is sent.
 fn check_size(options: &Options, batch: &Batch) -> Result<(), Fault> {
     let limits = &options.limits;
     let limit = match options.oversized {
@@ -113,14 +120,14 @@ fn check_size(options: &Options, batch: &Batch) -> Result<(), Fault> {
         (count > limit).then_some((FailureKind::BatchSizeExceeded, fact))
     };
     let characters = || match limits.max_batch_characters {
-        Some(most) => exceeded("characters", batch.sent_characters(), most),
+        Some(most) => exceeded("characters", units_of_utf16(&batch.body), most),
         None => None,
     };
     let commands = || match limits.max_commands {
         Some(most) => exceeded("statements", commands, u64::from(most)),
         None => None,
     };
-    exceeded("bytes", batch.sent_bytes(), limit)
+    exceeded("bytes", batch.body.len() as u64, limit)
         .or_else(characters)
         .or_else(commands)
         .map_or(Ok(()), Err)

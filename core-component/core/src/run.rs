@@ -3,7 +3,7 @@
 //! of each that needs a decision: one that does not fit, one that the options want looked at.
 
 use crate::filling::{Adding, Room};
-use crate::intake::most_body_bytes;
+use crate::intake::most_apart_bytes;
 use crate::lanes::LANES;
 use crate::session::Session;
 use crate::types::{Scope, Transactions};
@@ -56,7 +56,7 @@ impl Session {
         let limits = &options.limits;
         let room = Room {
             bytes: limits.max_batch_bytes.saturating_sub(options.hook_room),
-            body_bytes: most_body_bytes(limits),
+            apart_bytes: most_apart_bytes(limits),
             // The last one closes the batch.
             statements: (limits.max_statements as usize).saturating_sub(1),
             longest: usize::try_from(limits.max_statement_bytes).unwrap_or(usize::MAX),

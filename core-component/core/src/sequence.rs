@@ -1,6 +1,6 @@
 //! The sequence of hooks around a batch: forward before it, backward after it.
 
-use crate::filling::Sealed;
+use crate::filling::{Sealed, is_barrier};
 use crate::replace::replace;
 use crate::types::{
     BatchInfo, CopyPart, Event, Failure, FailureKind, HookEvent, HookOptions, HookPolicy, Host,
@@ -19,9 +19,15 @@ pub(crate) type Fault = (FailureKind, String);
 
 /// Lets every hook look at the batch, in order. A verdict that may not be is a failure of its hook.
 pub(crate) fn before(host: &mut impl Host, options: &Options, sealed: &mut Sealed) -> Decision {
+    if options.hooks.is_empty() {
+        return Decision::Execute;
+    }
+    let batch = sealed.batch.id;
+    // They are shown the statements of the script.
+    let mut shown = sealed.batch.apart().into_owned();
+    let mut is_replaced = false;
     for (hook, known) in numbered(&options.hooks) {
-        let batch = sealed.batch.id;
-        let fault = match host.pre_batch(hook, &sealed.batch) {
+        let fault = match host.pre_batch(hook, &shown) {
             Ok(Verdict::Proceed) => continue,
             Ok(Verdict::Skip(reason)) => match may_skip(options, sealed) {
                 Ok(()) => {
@@ -34,15 +40,24 @@ pub(crate) fn before(host: &mut impl Host, options: &Options, sealed: &mut Seale
                 let message = format!("hook {:?} ended the run: {reason}", known.name);
                 return Decision::Stop(Failure::new(FailureKind::Hook, message).in_batch(batch));
             }
-            Ok(Verdict::Replace(body)) => match replace(options, sealed, body) {
-                Ok(()) => continue,
-                Err(fault) => fault,
-            },
+            Ok(Verdict::Replace(body)) => {
+                match replace(options, &mut shown, sealed.reading, body) {
+                    Ok(()) => {
+                        is_replaced = true;
+                        continue;
+                    }
+                    Err(fault) => fault,
+                }
+            }
             Err(reason) => (FailureKind::Hook, reason),
         };
         if let Some(failure) = failed(host, (hook, known), batch, fault) {
             return Decision::Stop(failure);
         }
+    }
+    if is_replaced {
+        sealed.batch = shown.sent().into_owned();
+        sealed.barrier = is_barrier(&sealed.batch, options.limits.sequential);
     }
     Decision::Execute
 }

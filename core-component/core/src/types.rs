@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 pub use crate::dialect::Dialect;
-use crate::position::{Cursor, units_of_utf16};
+use crate::position::Cursor;
 
 /// What a batch may not exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -256,7 +256,8 @@ pub enum SealReason {
 }
 
 /// INSERTs that stand one behind the other and differ in their rows only. They are sent as one: for
-/// what stands between the rows of one and the rows of the next, a comma is sent.
+/// what stands between the rows of one and the rows of the next, a comma is sent. Each ends in a
+/// semicolon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Join {
     /// The index of the first.
@@ -296,17 +297,18 @@ pub struct Batch {
     pub id: u64,
     /// The number of its first statement in the run.
     pub first_statement: u64,
-    /// What is sent, but for the joins: the statements one by one.
+    /// What is sent. To the hooks: the statements one by one, as [`Batch::apart`] has them.
     pub body: Vec<u8>,
     /// Whether all of the body is ASCII.
     pub is_ascii: bool,
-    /// Where each statement ends in the body, its separator included.
+    /// Where each statement ends in the body, its separator included; that is a comma where the next
+    /// is joined to it.
     pub ends: Vec<u32>,
     /// Where the statements come from, and what they do.
     pub stretches: Vec<Stretch>,
     /// Rows of `VALUES`, where they are counted.
     pub rows: u32,
-    /// Which statements are to be sent as one, in their order.
+    /// Which statements are sent as one, in their order.
     pub joins: Vec<Join>,
     /// How it is to be applied.
     pub scope: Scope,
@@ -319,24 +321,6 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Bytes of the request as it is sent.
-    #[must_use]
-    pub fn sent_bytes(&self) -> u64 {
-        let saved: usize = self.joins.iter().map(|join| self.saved_by(join)).sum();
-        (self.body.len() - saved) as u64
-    }
-
-    /// Bytes of the [`gaps`](Self::gaps) of joined statements, but for the commas, which are as many
-    /// as the newlines behind their terminators.
-    fn saved_by(&self, join: &Join) -> usize {
-        let (first, others) = (join.first as usize, (join.statements as usize).saturating_sub(1));
-        let terminators: usize = self
-            .stretches_of(first..first + others)
-            .map(|(stretch, statements)| stretch.terminator as usize * statements.len())
-            .sum();
-        terminators + (join.prefix as usize + join.tail as usize) * others
-    }
-
     /// The stretches that these statements are of, each with those of them that it has.
     fn stretches_of(&self, range: Range<usize>) -> impl Iterator<Item = (Stretch, Range<usize>)> {
         let index = self.stretches.partition_point(|stretch| stretch.first as usize <= range.start);
@@ -355,7 +339,7 @@ impl Batch {
         self.stretches_of(index..index.saturating_add(1)).next().map(|(stretch, _)| stretch)
     }
 
-    /// Where each statement starts in the input.
+    /// Where each statement starts in the input. Of a batch whose statements are apart.
     pub fn positions(&self) -> impl Iterator<Item = Position> {
         self.stretches_of(0..self.ends.len()).flat_map(move |(stretch, statements)| {
             let Stretch { offset, line, column, .. } = stretch;
@@ -369,39 +353,18 @@ impl Batch {
         })
     }
 
-    /// Units of UTF-16 of the request as it is sent.
-    pub(crate) fn sent_characters(&self) -> u64 {
-        let body = self.body.as_slice();
-        let units = |gap: Range<usize>| units_of_utf16(body.get(gap).unwrap_or_default());
-        let saved: u64 = self.gaps().map(|gap| units(gap).saturating_sub(1)).sum();
-        units_of_utf16(body) - saved
-    }
-
-    /// What of the body a comma is sent for: from behind the last row of a statement to the first
-    /// row of the one that is joined to it.
-    pub(crate) fn gaps(&self) -> impl Iterator<Item = Range<usize>> {
-        self.joins.iter().flat_map(move |join| {
-            let first = join.first as usize;
-            let (prefix, tail) = (join.prefix as usize, join.tail as usize);
-            (first + 1..first + join.statements as usize).map(move |index| {
-                let end_of_rows = self.start(index - 1) + self.length(index - 1) - tail;
-                end_of_rows..self.start(index) + prefix
-            })
-        })
-    }
-
     /// Where a statement starts in the body.
-    fn start(&self, index: usize) -> usize {
+    pub(crate) fn start(&self, index: usize) -> usize {
         let before = index.checked_sub(1).and_then(|before| self.ends.get(before));
         before.map_or(0, |&end| end as usize)
     }
 
     /// Where a statement ends in the body, with all that is behind its text.
-    fn end(&self, index: usize) -> usize {
+    pub(crate) fn end(&self, index: usize) -> usize {
         self.ends.get(index).map_or(0, |&end| end as usize)
     }
 
-    /// Bytes of a statement, without terminator.
+    /// Bytes of a statement, without terminator. Of a batch whose statements are apart.
     #[must_use]
     pub fn length(&self, index: usize) -> usize {
         let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator as usize);
@@ -409,7 +372,7 @@ impl Batch {
         (self.end(index) - self.start(index)).saturating_sub(terminator + newline)
     }
 
-    /// The text of a statement, without terminator.
+    /// The text of a statement, without terminator. Of a batch whose statements are apart.
     #[must_use]
     pub fn statement(&self, index: usize) -> &[u8] {
         let start = self.start(index);
@@ -423,7 +386,7 @@ impl Batch {
             id: self.id,
             first_statement: self.first_statement,
             statements: u32::try_from(self.ends.len()).unwrap_or(u32::MAX),
-            bytes: self.sent_bytes(),
+            bytes: self.body.len() as u64,
             sealed_by: self.sealed_by,
         }
     }

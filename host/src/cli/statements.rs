@@ -1,6 +1,7 @@
 //! Batches as text: for people, and one line of JSON a statement.
 
 use std::{
+    borrow::Cow,
     io::{self, Write},
     str,
     sync::Arc,
@@ -83,7 +84,7 @@ impl<W: Write> Printer<W> {
     fn json_lines(&mut self, splitter: &Splitter, batch: &Batch, data: u64) -> io::Result<()> {
         for (index, position) in splitter.positions(batch).enumerate() {
             let Some(statement) = Statement::of(batch, index, position) else { continue };
-            let text = str::from_utf8(statement.sql);
+            let text = str::from_utf8(&statement.sql);
             let line = Line {
                 batch: batch.id,
                 statement: statement.position.statement,
@@ -94,7 +95,7 @@ impl<W: Write> Printer<W> {
                 bytes: statement.sql.len(),
                 kind: statement.kind,
                 sql: text.ok(),
-                sql_base64: text.is_err().then(|| base64(statement.sql)),
+                sql_base64: text.is_err().then(|| base64(&statement.sql)),
                 data_bytes: batch.copy.map(|_| data),
                 merged: batch.is_joined(index),
             };
@@ -160,7 +161,7 @@ impl<W: Write> Taker for Printer<W> {
 struct Statement<'a> {
     position: Position,
     kind: StatementKind,
-    sql: &'a [u8],
+    sql: Cow<'a, [u8]>,
 }
 
 impl<'a> Statement<'a> {
@@ -192,8 +193,8 @@ struct Line<'a> {
 
 /// Bytes of a `COPY`'s data in this batch.
 fn data_bytes(batch: &Batch) -> u64 {
-    let statements = batch.ends.last().copied().unwrap_or(0);
-    (batch.body.len() as u64).saturating_sub(u64::from(statements))
+    let statements = batch.ends().last().copied().unwrap_or(0);
+    (batch.body().len() as u64).saturating_sub(u64::from(statements))
 }
 
 fn scope(scope: Scope) -> &'static str {

@@ -106,7 +106,7 @@ impl Hook for AuditLog {
             *kinds.entry(name_of(stretch.kind)).or_default() += statements.len() as u64;
         }
         let sent = batch.sent();
-        let sql = self.with_sql.then(|| String::from_utf8_lossy(&sent).into_owned());
+        let sql = self.with_sql.then(|| String::from_utf8_lossy(sent).into_owned());
         let first = batch.stretches.first();
         let entry = Entry {
             time: String::new(),
@@ -119,7 +119,7 @@ impl Hook for AuditLog {
             statements: batch.statements(),
             kinds,
             bytes: sent.len(),
-            sha256: hex(&Sha256::digest(&sent)),
+            sha256: hex(&Sha256::digest(sent)),
             outcome: "untold",
             settled: 0,
             rejected: Vec::new(),

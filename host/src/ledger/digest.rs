@@ -34,7 +34,7 @@ impl Digest {
         let mut sum = Self::default();
         for index in range {
             let number = batch.first_statement + index as u64;
-            sum += Self::of_statement(number, batch.statement(index).unwrap_or_default());
+            sum += Self::of_statement(number, &batch.statement(index).unwrap_or_default());
         }
         sum
     }
@@ -70,9 +70,9 @@ impl Growing {
 
     /// Takes the statement and data of a part of a `COPY`.
     pub(crate) fn add_part(&mut self, batch: &Batch) {
-        self.add(batch.statement(0).unwrap_or_default());
+        self.add(&batch.statement(0).unwrap_or_default());
         let data = batch.range(0).map_or(0, |statement| statement.end);
-        self.add(batch.body.get(data..).unwrap_or_default());
+        self.add(batch.body().get(data..).unwrap_or_default());
     }
 
     fn add(&mut self, text: &[u8]) {

@@ -95,7 +95,7 @@ pub(crate) fn commits_before(batch: &Batch) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::tests::batch;
+    use crate::batch::tests::{batch, rewrite};
 
     fn scripted(statements: &[&str], last: StatementKind, ends: bool) -> Batch {
         let mut batch = batch(statements);
@@ -140,10 +140,10 @@ mod tests {
     fn a_copy_in_parts_has_a_row_at_its_end() {
         let mut first = batch(&["COPY t FROM stdin"]);
         first.copy = Some(CopyPart::First);
-        first.body.extend_from_slice(b"1\n");
+        rewrite(&mut first, |body, _| body.extend_from_slice(b"1\n"));
         let mut last = batch(&[]);
         last.copy = Some(CopyPart::Last);
-        last.body = b"2\n".to_vec();
+        rewrite(&mut last, |body, _| *body = b"2\n".to_vec());
         let mut spans = Spans::new(false);
         assert_eq!(spans.next(&first), None);
         let row = spans.next(&last).unwrap();

@@ -20,7 +20,7 @@ impl hooks::Host for Guest {
         batch: types::Batch,
     ) -> wasmtime::Result<Result<types::Verdict, String>> {
         let started = Instant::now();
-        let batch = Batch::from(batch);
+        let batch = Batch::shown(batch);
         if let Err(violation) = self.checks.asked(hook, &batch) {
             return self.refuse(broken(&violation));
         }

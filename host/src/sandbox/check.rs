@@ -8,7 +8,7 @@ use sql_batcher_adapters::CopyPart;
 
 use self::shown::{Shown, UnderWay};
 use crate::{
-    batch::{Batch, Join},
+    batch::{Batch, Join, PARTED},
     options::Settings,
     progress::Progress,
 };
@@ -126,7 +126,7 @@ impl Checks {
             _ => self.limits.max_bytes,
         };
         ensure(bytes <= max_bytes, || format!("{bytes} bytes exceed the limit of {max_bytes}"))?;
-        let (bytes, most) = (batch.body.len() as u64, self.limits.max_body_bytes());
+        let (bytes, most) = (batch.body_bytes() as u64, self.limits.max_body_bytes());
         ensure(bytes <= most, || format!("a body of {bytes} bytes exceeds the limit of {most}"))?;
         let commands = batch.commands();
         let most = self.limits.max_commands.map_or(usize::MAX, |count| count as usize);
@@ -175,7 +175,7 @@ fn carries_data_only(batch: &Batch) -> bool {
 
 /// Whether each statement is of one stretch, and has room for what stands behind its text.
 fn stretches(batch: &Batch) -> Check {
-    let count = batch.ends.len();
+    let count = batch.statements();
     let mut firsts = batch.stretches.iter().map(|stretch| stretch.first as usize);
     let ascend = firsts.clone().zip(firsts.clone().skip(1)).all(|(one, next)| one < next);
     let begin = firsts.next().is_none_or(|first| first == 0);
@@ -191,7 +191,7 @@ fn stretches(batch: &Batch) -> Check {
     ensure(right, || format!("{count} statements in copy part {:?}", batch.copy))
 }
 
-/// Whether what is joined lies within the batch, and shares what stands around its rows.
+/// Whether what is joined lies within the batch, and is joined as it should be.
 fn joins(batch: &Batch) -> Check {
     let mut free = 0;
     for join in &batch.joins {
@@ -201,28 +201,66 @@ fn joins(batch: &Batch) -> Check {
             format!("statements that cannot be joined: {join:?}")
         })?;
         free = first + count;
-        let shared = around_rows(batch.statement(first).unwrap_or_default(), join);
-        let alike = shared.is_some()
-            && batch.texts(first..free).all(|text| around_rows(text, join) == shared);
+        let alike = match batch.forms.is_joined() && count > 1 {
+            true => are_joined(batch, join),
+            false => are_alike(batch, join),
+        };
         ensure(alike, || format!("joined statements that differ: {join:?}"))?;
     }
     Ok(())
 }
 
+/// Whether there is room for what stands around the rows, and a comma between them.
+fn are_joined(batch: &Batch, join: &Join) -> bool {
+    let given = batch.forms.given();
+    let (first, last) = (join.first as usize, (join.first + join.statements) as usize - 1);
+    let length = |index| given.range(index).map_or(0, |range| range.len());
+    let behind = batch.parts(last).map_or(0, |parts| parts.behind.len());
+    let ends = given.ends.get(first..last).unwrap_or_default();
+    let is_comma = |end: &u32| {
+        let before = (*end as usize).checked_sub(1);
+        before.and_then(|at| given.body.get(at)) == Some(&b',')
+    };
+    length(first) > join.prefix as usize
+        && length(last) >= join.tail as usize + behind
+        && batch.stretches_of(first..last).all(|(stretch, _)| stretch.terminator == 1)
+        && ends.iter().all(is_comma)
+}
+
+/// Whether statements that are apart share what stands around their rows, and are parted so that they
+/// can be joined.
+fn are_alike(batch: &Batch, join: &Join) -> bool {
+    let (first, last) = (join.first as usize, (join.first + join.statements) as usize - 1);
+    let text = |index| {
+        let parts = batch.parts(index)?;
+        Some((around_rows([parts.prefix, parts.rows, parts.tail].concat(), join)?, parts.behind))
+    };
+    let shared = text(first).map(|(around, _)| around);
+    shared.is_some()
+        && (first..=last).all(|index| {
+            text(index).is_some_and(|(around, behind)| {
+                Some(&around) == shared.as_ref() && (index == last || behind == PARTED)
+            })
+        })
+}
+
 /// What stands before and behind the rows of a joined statement.
-fn around_rows<'a>(text: &'a [u8], join: &Join) -> Option<(&'a [u8], &'a [u8])> {
+fn around_rows(mut text: Vec<u8>, join: &Join) -> Option<(Vec<u8>, Vec<u8>)> {
     let tail = text.len().checked_sub(join.tail as usize)?;
     let prefix = join.prefix as usize;
-    (prefix <= tail).then(|| (&text[..prefix], &text[tail..]))
+    let tail = (prefix <= tail).then(|| text.split_off(tail))?;
+    text.truncate(prefix);
+    Some((text, tail))
 }
 
 fn ends(batch: &Batch) -> Check {
-    let length = batch.body.len();
-    let right = batch.ends.first() != Some(&0)
+    let given = batch.forms.given();
+    let length = given.body.len();
+    let right = given.ends.first() != Some(&0)
         && batch.stretches_of(0..batch.statements()).all(|(stretch, statements)| {
             // All are looked at, many at once.
             let least = stretch.terminator;
-            let ends = batch.ends.get(statements.start.saturating_sub(1)..statements.end);
+            let ends = given.ends.get(statements.start.saturating_sub(1)..statements.end);
             let ends = ends.unwrap_or_default();
             let later = ends.get(1..).unwrap_or_default();
             let long = |one: u32, next: u32| (next > one) & (next.wrapping_sub(one) >= least);
@@ -230,16 +268,16 @@ fn ends(batch: &Batch) -> Check {
             ends.iter().zip(later).fold(first, |all, (one, next)| all & long(*one, *next))
         });
     ensure(right, || "ends that do not ascend by a statement each".into())?;
-    let last = batch.ends.last().map_or(0, |&end| end as usize);
+    let last = given.ends.last().map_or(0, |&end| end as usize);
     let right = if batch.copy.is_some() { last <= length } else { last == length };
     ensure(right, || format!("a last statement that ends at {last} of {length} bytes"))?;
     if !batch.is_text {
         return Ok(());
     }
     let starts_character = |&end: &u32| {
-        batch.body.get(end as usize).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
+        given.body.get(end as usize).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
     };
-    ensure(batch.ends.iter().all(starts_character), || "an end inside a character".into())
+    ensure(given.ends.iter().all(starts_character), || "an end inside a character".into())
 }
 
 fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
@@ -252,7 +290,10 @@ mod tests {
     use crate::{
         Options,
         account::Account,
-        batch::{Stretch, tests::batch},
+        batch::{
+            Stretch,
+            tests::{batch, rewrite},
+        },
     };
 
     fn checks() -> Checks {
@@ -321,13 +362,13 @@ mod tests {
     #[test]
     fn ends_must_ascend_to_the_end_of_the_body_and_keep_characters_whole() {
         let mut back = batch(&["a", "b"]);
-        back.ends = vec![6, 6];
+        rewrite(&mut back, |_, ends| *ends = vec![6, 6]);
         assert!(violation(&back).contains("do not ascend"));
         let mut short = batch(&["a", "b"]);
-        short.ends = vec![3, 5];
+        rewrite(&mut short, |_, ends| *ends = vec![3, 5]);
         assert_eq!(violation(&short), "batch 1: a last statement that ends at 5 of 6 bytes");
         let mut torn = batch(&["é", "b"]);
-        torn.ends[0] = 1;
+        rewrite(&mut torn, |_, ends| ends[0] = 1);
         assert!(violation(&torn).contains("inside a character"));
     }
 
@@ -347,9 +388,9 @@ mod tests {
     fn copy_data_has_no_statements_and_may_go_beyond_the_last_end() {
         let mut first = batch(&["COPY t FROM stdin"]);
         first.copy = Some(CopyPart::First);
-        first.body.extend_from_slice(b"1\n");
+        rewrite(&mut first, |body, _| body.extend_from_slice(b"1\n"));
         let mut last = Batch { id: 2, copy: Some(CopyPart::Last), ..batch(&[]) };
-        last.body = b"2\n\\.\n".to_vec();
+        rewrite(&mut last, |body, _| *body = b"2\n\\.\n".to_vec());
         let mut checks = checks();
         checks.batch(&first).unwrap();
         checks.batch(&last).unwrap();

@@ -6,7 +6,7 @@ use super::bindings::sql_batcher::core::types as wit;
 use crate::{
     Error, ErrorKind, Transactions,
     account::Account,
-    batch::{Batch, Join, Place, SealReason, StatementKind, Stretch},
+    batch::{Batch, Forms, Join, Place, SealReason, StatementKind, Stretch},
     options::{Merging, Settings},
     progress::{Cause, Interruption, Outcome, Progress, SessionFailure},
 };
@@ -78,21 +78,31 @@ impl From<Interruption> for wit::Interruption {
     }
 }
 
-impl From<wit::Batch> for Batch {
-    fn from(batch: wit::Batch) -> Self {
+impl Batch {
+    /// A batch that is to be executed.
+    pub(super) fn executed(batch: wit::Batch) -> Self {
+        Self::of(batch, Forms::sent)
+    }
+
+    /// A batch that is shown to a hook.
+    pub(super) fn shown(batch: wit::Batch) -> Self {
+        Self::of(batch, Forms::apart)
+    }
+
+    fn of(batch: wit::Batch, form: impl FnOnce(Vec<u8>, Vec<u32>, &[Join]) -> Forms) -> Self {
         let (body, is_text) = match batch.body {
             wit::Body::Text(text) => (text.into_bytes(), true),
             wit::Body::Bytes(bytes) => (bytes, false),
         };
+        let joins: Vec<Join> = batch.joins.into_iter().map(Join::from).collect();
         Self {
             id: batch.id,
             first_statement: batch.first_statement,
-            body,
+            forms: form(body, batch.ends, &joins),
             is_text,
-            ends: batch.ends,
             stretches: batch.stretches.into_iter().map(Stretch::from).collect(),
             rows: batch.rows,
-            joins: batch.joins.into_iter().map(Join::from).collect(),
+            joins,
             scope: match batch.scope {
                 wit::Scope::Atomic => Scope::Atomic,
                 wit::Scope::Bare => Scope::Bare,

@@ -43,8 +43,8 @@ impl From<Batch> for wit::Batch {
         Self {
             id: batch.id,
             first_statement: batch.first_statement,
-            body: body(batch.body, batch.is_text),
-            ends: batch.ends,
+            body: body(batch.body().to_vec(), batch.is_text),
+            ends: batch.ends().to_vec(),
             stretches: batch.stretches.into_iter().map(wit::Stretch::from).collect(),
             rows: batch.rows,
             joins: batch.joins.into_iter().map(wit::Join::from).collect(),

@@ -51,7 +51,8 @@ impl Bounds {
 
 /// Whether statements of a batch can be sent with some of them apart.
 pub(crate) fn can_be_apart(batch: &Batch, range: &Range<usize>, bounds: &Bounds) -> bool {
-    let bytes: usize = range.clone().filter_map(|index| batch.range(index)).map(|r| r.len()).sum();
+    let place = |index| batch.range(index).unwrap_or_default();
+    let bytes = place(range.end.saturating_sub(1)).end.saturating_sub(place(range.start).start);
     batch.scope != Scope::Atomic
         || bounds.transactions_span_requests
         || bytes as u64 <= bounds.max_bytes && range.len() <= bounds.max_commands
@@ -238,9 +239,8 @@ impl Piece<'_> {
                 (join.first as usize) < index
                     && !(self.apart.contains(&index) && self.apart.start < index)
             });
-            let gap = joins.and_then(|join| self.batch.gap_before(index, join));
-            let more = match gap {
-                Some(gap) => 1 + place.end - gap.end,
+            let more = match joins {
+                Some(join) => 1 + place.len() - join.prefix as usize,
                 None => place.len(),
             };
             let more_commands = usize::from(joins.is_none());

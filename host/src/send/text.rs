@@ -39,39 +39,19 @@ impl Text {
         let most = place(range.end.saturating_sub(1)).end.saturating_sub(place(range.start).start);
         let mut text = Self { body: Vec::with_capacity(most), ..Self::default() };
         let row_at = layout.row.map(|(_, index)| range.start + index);
-        let mut join = None;
-        let mut index = range.start;
-        while index < range.end {
+        for index in range.clone() {
             if let Some((row, _)) = layout.row.filter(|_| row_at == Some(index)) {
                 text.push_own(row, 0..0);
             }
-            // Most are joined with the one before.
-            if join.is_none_or(|join: Join| index >= (join.first + join.statements) as usize) {
-                join = batch.join_of(index);
-            }
             let is_apart = layout.apart.contains(&index) && layout.apart.start < index;
-            let joins = join.filter(|join| {
-                join.first < clamp(index)
-                    && index > range.start
-                    && row_at != Some(index)
-                    && !is_apart
-            });
-            match joins {
-                Some(join) => {
-                    // Up to where one is not joined.
-                    let end = match row_at.filter(|row_at| *row_at > index) {
-                        _ if !layout.apart.is_empty() => index + 1,
-                        Some(row_at) => row_at.min(range.end),
-                        None => range.end,
-                    };
-                    let end = end.min((join.first + join.statements) as usize);
-                    text.join(batch, index..end, join);
-                    index = end;
-                }
-                None => {
-                    text.push(batch, index, join.filter(|_| layout.locates_rows));
-                    index += 1;
-                }
+            let join = batch.join_of(index);
+            let is_joined = join.is_some_and(|join| join.first < clamp(index))
+                && index > range.start
+                && row_at != Some(index)
+                && !is_apart;
+            match is_joined {
+                true => text.join(batch, index),
+                false => text.push(batch, index, join.filter(|_| layout.locates_rows)),
             }
         }
         if let Some((row, _)) = layout.row.filter(|_| row_at >= Some(range.end)) {
@@ -81,42 +61,35 @@ impl Text {
     }
 
     fn push(&mut self, batch: &Batch, index: usize, rows: Option<Join>) {
-        let Some(place) = batch.range(index) else { return };
+        let Some((place, parts)) = batch.range(index).zip(batch.parts(index)) else { return };
         self.part();
         if let Some(Join { prefix, tail, .. }) = rows {
             let statement = clamp(self.ends.len());
             self.inserts.push(InsertRows { statement, prefix, tail });
         }
         self.comes_from(place.start);
-        self.body.extend_from_slice(batch.body.get(place).unwrap_or_default());
+        self.put([parts.prefix, parts.rows, parts.tail, parts.behind]);
         self.ends.push(clamp(self.body.len()));
         self.sources.push(index..index + 1);
     }
 
-    /// Puts the rows of statements behind those of the one before them.
-    fn join(&mut self, batch: &Batch, statements: Range<usize>, join: Join) {
-        let (Some(first), Some(gap), Some(last)) = (
-            batch.range(statements.start),
-            batch.gap_before(statements.start, join),
-            batch.range(statements.end - 1),
-        ) else {
-            return;
-        };
-        self.body.truncate(self.body.len() - (first.start - gap.start));
-        let mut rows_end = gap.start;
-        for text in batch.text_ranges(statements.clone()) {
-            let rows =
-                text.start + join.prefix as usize..text.end.saturating_sub(join.tail as usize);
-            rows_end = rows.end;
-            self.body.push(b',');
-            self.comes_from(rows.start);
-            self.body.extend_from_slice(batch.body.get(rows).unwrap_or_default());
-        }
-        self.body.extend_from_slice(batch.body.get(rows_end..last.end).unwrap_or_default());
+    /// Puts the rows of a statement behind those of the one before it.
+    fn join(&mut self, batch: &Batch, index: usize) {
+        let (Some(place), Some(parts)) = (batch.range(index), batch.parts(index)) else { return };
+        let before = index.checked_sub(1).and_then(|before| batch.parts(before));
+        let behind = before.map_or(0, |before| before.tail.len() + before.behind.len());
+        self.body.truncate(self.body.len().saturating_sub(behind));
+        self.body.push(b',');
+        self.comes_from(place.start + parts.prefix.len());
+        self.put([parts.rows, parts.tail, parts.behind]);
         if let (Some(end), Some(source)) = (self.ends.last_mut(), self.sources.last_mut()) {
             *end = clamp(self.body.len());
-            source.end = statements.end;
+            source.end = index + 1;
         }
+    }
+
+    fn put<const COUNT: usize>(&mut self, texts: [&[u8]; COUNT]) {
+        texts.iter().for_each(|text| self.body.extend_from_slice(text));
     }
 
     /// A statement that is not the script's; what goes wrong in it is about those of the source.
@@ -203,13 +176,15 @@ mod tests {
     use sql_batcher_adapters::Fault;
 
     use super::*;
-    use crate::batch::tests::batch;
+    use crate::batch::tests::{batch, join, rewrite};
 
     fn of_three() -> Batch {
         let mut batch = batch(&["a", "bb", "ccc"]);
         // As the component gives it: nothing parts the last statement from anything.
-        batch.body.pop();
-        *batch.ends.last_mut().unwrap() -= 1;
+        rewrite(&mut batch, |body, ends| {
+            body.pop();
+            *ends.last_mut().unwrap() -= 1;
+        });
         batch
     }
 
@@ -222,7 +197,7 @@ mod tests {
         let insert = |row: &str| format!("INSERT INTO t VALUES {row} ON CONFLICT DO NOTHING");
         let (one, two, three) = (insert("(1)"), insert("(22), (3)"), insert("(4)"));
         let mut batch = batch(&["x", &one, &two, &three, "y"]);
-        batch.joins = vec![Join { first: 1, statements: 3, prefix: 21, tail: 23 }];
+        join(&mut batch, Join { first: 1, statements: 3, prefix: 21, tail: 23 });
         batch
     }
 
@@ -313,7 +288,7 @@ mod tests {
         let meant = text.explain(&batch, at(1, clamp(place)));
         assert_eq!(meant.problem.statement, Some(3));
         let start = meant.problem.offset.unwrap() as usize;
-        assert!(batch.body[start..].starts_with(b"(4) ON"));
+        assert!(batch.body()[start..].starts_with(b"(4) ON"));
         let other = text.explain(&batch, Problem { kept: 2, ..at(2, 0) });
         assert_eq!((other.problem.statement, other.joined), (Some(4), None));
         assert_eq!(other.problem.kept, 4);

@@ -88,7 +88,8 @@ fn is_of_session(batch: &Batch, range: Range<usize>) -> bool {
 
 fn is_distributed(batch: &Batch, index: usize) -> bool {
     let kinds = [StatementKind::Begin, StatementKind::Commit];
-    let text = batch.statement(index).unwrap_or_default().trim_ascii_start();
+    let text = batch.statement(index).unwrap_or_default();
+    let text = text.trim_ascii_start();
     let starts =
         |word: &[u8]| text.get(..word.len()).is_some_and(|head| head.eq_ignore_ascii_case(word));
     batch.kind(index).is_some_and(|kind| kinds.contains(&kind))

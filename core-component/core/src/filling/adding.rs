@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Filling, SEPARATOR};
+use super::{Filling, PARTED, SEPARATOR};
 use crate::blocks::below;
 use crate::insert::Text;
 use crate::merging::Merger;
@@ -11,14 +11,16 @@ use crate::types::Kind;
 
 /// How many statements are added at once.
 const FEW: usize = 64;
+/// Bytes of a row that are copied without a call.
+const SHORT: usize = 64;
 
 /// What a batch may have.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
     /// Bytes that are sent.
     pub(crate) bytes: u64,
-    /// Bytes of the body.
-    pub(crate) body_bytes: u64,
+    /// Bytes that the statements have apart.
+    pub(crate) apart_bytes: u64,
     pub(crate) statements: usize,
     /// The most bytes of a statement, at least as many as those that are sent.
     pub(crate) longest: usize,
@@ -29,8 +31,8 @@ pub(crate) struct Room {
 struct Left {
     /// Bytes that are sent.
     bytes: usize,
-    /// Bytes of the body.
-    body: usize,
+    /// Bytes that the statements have apart.
+    apart: usize,
     /// The most bytes of a statement.
     longest: usize,
 }
@@ -41,10 +43,10 @@ impl Left {
     fn take(&mut self, length: usize, saved: usize) -> bool {
         let bytes = self.bytes.saturating_add(saved);
         // The last newline is not sent.
-        let fits = length < bytes.min(self.body) && length <= self.longest;
+        let fits = length < bytes.min(self.apart) && length <= self.longest;
         if fits {
-            self.bytes = bytes.saturating_sub(length + 2);
-            self.body = self.body.saturating_sub(length + 2);
+            self.bytes = bytes.saturating_sub(length + PARTED.len());
+            self.apart = self.apart.saturating_sub(length + PARTED.len());
         }
         fits
     }
@@ -53,12 +55,12 @@ impl Left {
     /// first saves, and each of the others.
     fn take_all(&mut self, (starts, ends): (&[u32], &[u32]), saved: [usize; 2]) -> usize {
         let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
-        let bytes = lengths().sum::<u32>() as usize + 2 * starts.len();
+        let bytes = lengths().sum::<u32>() as usize + PARTED.len() * starts.len();
         let [first, others] = saved;
         let more = self.bytes.saturating_add(first + others * (starts.len() - 1));
         let longest = lengths().max().unwrap_or(0) as usize;
-        if longest <= self.longest && bytes <= more.min(self.body) {
-            (self.bytes, self.body) = (more - bytes, self.body - bytes);
+        if longest <= self.longest && bytes <= more.min(self.apart) {
+            (self.bytes, self.apart) = (more - bytes, self.apart - bytes);
             return starts.len();
         }
         let saved = std::iter::once(first).chain(std::iter::repeat(others));
@@ -167,7 +169,7 @@ pub(crate) struct Adding<'a> {
     /// Bytes and statements that there is room for.
     bytes: usize,
     statements: usize,
-    /// The most bytes that the body may have.
+    /// The most bytes that the statements may have apart.
     most: usize,
     longest: usize,
     /// What joins INSERTs, where that is wanted, and how backslashes are read.
@@ -193,7 +195,7 @@ impl<'a> Adding<'a> {
             offset,
             bytes: bytes(room.bytes.saturating_sub(filling.bytes())),
             statements: room.statements.saturating_sub(filling.statements()),
-            most: bytes(room.body_bytes),
+            most: bytes(room.apart_bytes),
             longest: room.longest,
             merger: None,
             held: 0..0,
@@ -212,19 +214,19 @@ impl<'a> Adding<'a> {
     /// Adds those of a few statements that there is room for, up to the first for which there is
     /// none; how many that are.
     pub(crate) fn add(&mut self, few: &Few, kind: Kind) -> usize {
-        let count = match &mut self.merger {
-            None => self.fit(few),
+        let (count, joined) = match &mut self.merger {
+            None => (self.fit(few), 0),
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
                 if few.count > 0 {
                     merger.take(&[], None);
-                    self.filling.separator = SEPARATOR.len() as u64 + 1;
+                    self.filling.separator = PARTED.len() as u64;
                 }
-                self.fit(few)
+                (self.fit(few), 0)
             }
             Some(_) => self.join(few),
         };
         if count > 0 {
-            self.append(few, count, kind);
+            self.append(few, count, (kind, joined));
         }
         count
     }
@@ -232,13 +234,13 @@ impl<'a> Adding<'a> {
     /// How many of these statements there is room for.
     fn fit(&mut self, few: &Few) -> usize {
         let (starts, ends) = few.places();
-        let most = self.bytes.min(self.most.saturating_sub(self.filled()));
+        let most = self.bytes.min(self.most.saturating_sub(self.apart_bytes()));
         if let ([start, ..], [.., end]) = (starts, ends)
             && few.side_by_side(0, starts.len()) == (0..starts.len())
             && starts.len() <= self.statements
             && ((end - start) as usize) < most
         {
-            self.bytes = self.bytes.saturating_sub((end - start) as usize + 2);
+            self.bytes = self.bytes.saturating_sub((end - start) as usize + PARTED.len());
             return starts.len();
         }
         let mut bytes = 0;
@@ -246,7 +248,7 @@ impl<'a> Adding<'a> {
         let fitting = lengths.take(self.statements).take_while(|length| {
             // The last newline is not sent.
             let fits = bytes + length < most;
-            bytes += if fits { length + 2 } else { 0 };
+            bytes += if fits { length + PARTED.len() } else { 0 };
             fits
         });
         let count = fitting.count();
@@ -259,17 +261,23 @@ impl<'a> Adding<'a> {
         self.filling.body.len() + self.held.len()
     }
 
-    /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room.
+    /// Bytes that the statements have apart, with all that was added.
+    fn apart_bytes(&self) -> usize {
+        self.filled().saturating_add(usize::try_from(self.filling.saved).unwrap_or(usize::MAX))
+    }
+
+    /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room; how
+    /// many there is room for, and, as bits, which of them are joined.
     #[inline(never)]
-    fn join(&mut self, few: &Few) -> usize {
-        let most = self.most.saturating_sub(self.filled());
-        let mut left = Left { bytes: self.bytes, body: most, longest: self.longest };
-        let Some((merger, backslash)) = &mut self.merger else { return 0 };
+    fn join(&mut self, few: &Few) -> (usize, u64) {
+        let most = self.most.saturating_sub(self.apart_bytes());
+        let mut left = Left { bytes: self.bytes, apart: most, longest: self.longest };
+        let Some((merger, backslash)) = &mut self.merger else { return (0, 0) };
         let (starts, ends) = few.places();
         let most = starts.len().min(self.statements);
         let (starts, ends) = (&starts[..most], &ends[..most]);
         let first = self.filling.ends.len();
-        let mut count = 0;
+        let (mut count, mut joined) = (0, 0);
         loop {
             // Most are like the ones before them.
             let places = (&starts[count..], &ends[count..]);
@@ -286,7 +294,8 @@ impl<'a> Adding<'a> {
                 if like > 0 {
                     merger.take_like(rows);
                     self.filling.join_more(like, first + others * (like - 1));
-                    self.filling.separator = SEPARATOR.len() as u64 + 1;
+                    self.filling.separator = PARTED.len() as u64;
+                    joined |= below(count + like) & !below(count);
                     count += like;
                 }
             }
@@ -299,40 +308,94 @@ impl<'a> Adding<'a> {
             }
             merger.take(text.get(), found);
             if let Some(found) = found {
-                self.filling.locate_rows_of(first + count, found);
+                self.filling.locate_rows(first + count, found);
+                joined |= u64::from(found.joins) << count;
             }
-            self.filling.separator = SEPARATOR.len() as u64 + 1;
+            self.filling.separator = PARTED.len() as u64;
             count += 1;
         }
         self.bytes = left.bytes;
-        count
+        (count, joined)
     }
 
-    /// Puts the first of a few statements into the lists.
+    /// Puts the first of a few statements into the lists. `joined`: which of them are joined to the
+    /// one before, as bits.
     #[inline(never)]
-    fn append(&mut self, few: &Few, count: usize, kind: Kind) {
+    fn append(&mut self, few: &Few, count: usize, (kind, joined): (Kind, u64)) {
         let (starts, ends) = few.places();
         let mut next = 0;
         while next < count {
             let together = few.side_by_side(next, count);
             let (first, last) = (together.start, together.end - 1);
-            let (start, filled) = (starts[first], narrow(self.filled()));
-            let offset = self.offset.wrapping_add(u64::from(start));
+            let offset = self.offset.wrapping_add(u64::from(starts[first]));
             let at = Cursor { offset, line: few.lines[first], column: few.columns[first] };
-            let filling = &mut *self.filling;
-            filling.place(at, kind, SEPARATOR.len() as u32);
-            let ends = &ends[together];
-            // Many at once: bodies and windows stay below 4 GiB.
-            let before = filled.wrapping_sub(start).wrapping_add(2);
-            filling.ends.extend(ends.iter().map(|end| end.wrapping_add(before)));
-            self.read = self.offset + u64::from(ends[last - first]) + 1;
+            self.filling.place(at, kind, SEPARATOR.len() as u32);
+            while next < together.end {
+                let rest = joined >> next;
+                let is_joined = rest & 1 == 1;
+                let alike =
+                    if is_joined { (!rest).trailing_zeros() } else { rest.trailing_zeros() };
+                let run = next..together.end.min(next + alike as usize);
+                next = run.end;
+                match is_joined {
+                    true => self.append_rows(&starts[run.clone()], &ends[run]),
+                    false => self.append_whole(starts[run.start], &ends[run]),
+                }
+            }
+            self.read = self.offset + u64::from(ends[last]) + 1;
             self.filling.goes_on_at = Some(self.read + 1);
-            self.add_text(start as usize..ends[last - first] as usize + 1);
-            next = last + 1;
         }
         self.statements -= count;
         self.taken += count as u64;
         self.changes |= kind != Kind::Select;
+    }
+
+    /// Adds statements that stand side by side, from `start` on.
+    fn append_whole(&mut self, start: u32, ends: &[u32]) {
+        // Many at once: bodies and windows stay below 4 GiB.
+        let before = narrow(self.filled()).wrapping_sub(start).wrapping_add(2);
+        self.filling.ends.extend(ends.iter().map(|end| end.wrapping_add(before)));
+        let last = ends.last().copied().unwrap_or(start);
+        self.add_text(start as usize..last as usize + 1);
+    }
+
+    /// Adds the rows of INSERTs that are joined to the one before them.
+    fn append_rows(&mut self, starts: &[u32], ends: &[u32]) {
+        let held = std::mem::take(&mut self.held);
+        self.hand_over(held);
+        let Self { filling, window, .. } = self;
+        let index = filling.ends.len();
+        let join = filling.joins.iter().rev().find(|join| (join.first as usize) < index);
+        let Some((prefix, tail)) = join.map(|join| (join.prefix as usize, join.tail as usize))
+        else {
+            return;
+        };
+        filling.open_for_rows(window, tail);
+        let rows = starts.iter().zip(ends).map(|(start, end)| {
+            let start = *start as usize + prefix;
+            (window.get(start..).unwrap_or_default(), *end as usize - tail - start)
+        });
+        let Filling { body, ends: list, .. } = &mut **filling;
+        let body = body.copied(window);
+        let filled = body.len();
+        let most = rows.clone().map(|(_, length)| length + 1).sum::<usize>();
+        body.resize(filled + most + SHORT, 0);
+        let to = body.get_mut(filled..).unwrap_or_default();
+        let mut at = 0;
+        list.extend(rows.map(|(text, length)| {
+            let to = to.get_mut(at..).unwrap_or_default();
+            copy(to, text, length);
+            to.get_mut(length).into_iter().for_each(|byte| *byte = b',');
+            at += length + 1;
+            narrow(filled + at)
+        }));
+        // The last of them is followed by no comma, but by what was behind the one before.
+        body.truncate(filled + at - 1);
+        let end = ends.last().map_or(0, |end| *end as usize);
+        body.extend_from_slice(window.get(end - tail..end).unwrap_or_default());
+        body.extend_from_slice(PARTED);
+        let length = narrow(body.len());
+        filling.ends.last_mut().into_iter().for_each(|end| *end = length);
     }
 
     /// Adds text up to a terminator, and a newline.
@@ -382,4 +445,28 @@ pub(crate) struct Added {
 #[inline]
 fn narrow(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+/// Copies the first so many bytes of a text, and perhaps some that are behind them: there is room for
+/// [`SHORT`] more.
+#[inline(always)]
+fn copy(to: &mut [u8], text: &[u8], length: usize) {
+    // Most rows are short: a call for each would take longer than to copy it.
+    if length <= SHORT / 2 {
+        copy_as_much::<{ SHORT / 2 }>(to, text, length);
+    } else {
+        copy_as_much::<SHORT>(to, text, length);
+    }
+}
+
+/// As [`copy`], if there are no more than `MOST`; they are copied at once.
+#[inline(always)]
+fn copy_as_much<const MOST: usize>(to: &mut [u8], text: &[u8], length: usize) {
+    if let Some((to, part)) = to.first_chunk_mut::<MOST>().zip(text.first_chunk())
+        && length <= MOST
+    {
+        *to = *part;
+    } else if let Some((to, text)) = to.get_mut(..length).zip(text.get(..length)) {
+        to.copy_from_slice(text);
+    }
 }

@@ -47,7 +47,7 @@ impl Shown {
             copy: batch.copy,
             sealed_by: batch.sealed_by,
             asked: 0,
-            body: digest(&batch.body),
+            body: digest(batch.body()),
             is_replaced: false,
             given: None,
         }
@@ -68,7 +68,7 @@ impl Shown {
             && self.ends_transaction == batch.ends_transaction
             && self.copy == batch.copy
             && self.sealed_by == batch.sealed_by
-            && self.body == digest(&batch.body)
+            && self.body == digest(batch.body())
     }
 }
 
@@ -187,7 +187,10 @@ impl Checks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, batch::tests::batch};
+    use crate::{
+        Options,
+        batch::tests::{batch, rewrite},
+    };
 
     fn checks() -> Checks {
         let settings = Options::default().max_bytes(100).settle().unwrap();
@@ -196,8 +199,10 @@ mod tests {
 
     fn replaced(statement: &str) -> Batch {
         let mut other = batch(&["a"]);
-        other.body = statement.as_bytes().to_vec();
-        other.ends = vec![other.body.len() as u32];
+        rewrite(&mut other, |body, ends| {
+            *body = statement.as_bytes().to_vec();
+            *ends = vec![body.len() as u32];
+        });
         other.stretches[0].terminator = 0;
         other
     }
@@ -253,9 +258,9 @@ mod tests {
         let one = batch(&["a", "b", "c"]);
         let mut checks = checks();
         checks.asked(0, &one).unwrap();
-        checks.replaced(&one.body);
+        checks.replaced(one.body());
         let mut torn = one.clone();
-        torn.ends = vec![6, 3, 9];
+        rewrite(&mut torn, |_, ends| *ends = vec![6, 3, 9]);
         torn.stretches.truncate(2);
         assert!(checks.asked(1, &torn).unwrap_err().contains("is shown another"));
     }
