@@ -4,6 +4,8 @@
 
 mod shown;
 
+use std::borrow::Cow;
+
 use sql_batcher_adapters::CopyPart;
 
 use self::shown::{Shown, UnderWay};
@@ -217,14 +219,11 @@ fn are_joined(batch: &Batch, join: &Join) -> bool {
     let length = |index| given.range(index).map_or(0, |range| range.len());
     let behind = batch.parts(last).map_or(0, |parts| parts.behind.len());
     let ends = given.ends.get(first..last).unwrap_or_default();
-    let is_comma = |end: &u32| {
-        let before = (*end as usize).checked_sub(1);
-        before.and_then(|at| given.body.get(at)) == Some(&b',')
-    };
+    let is_comma = |end: &u32| given.body.get((*end as usize).wrapping_sub(1)) == Some(&b',');
     length(first) > join.prefix as usize
         && length(last) >= join.tail as usize + behind
         && batch.stretches_of(first..last).all(|(stretch, _)| stretch.terminator == 1)
-        && ends.iter().all(is_comma)
+        && ends.iter().fold(true, |all, end| all & is_comma(end))
 }
 
 /// Whether statements that are apart share what stands around their rows, and are parted so that they
@@ -277,7 +276,14 @@ fn ends(batch: &Batch) -> Check {
     let starts_character = |&end: &u32| {
         given.body.get(end as usize).is_none_or(|byte| byte & 0b1100_0000 != 0b1000_0000)
     };
-    ensure(given.ends.iter().all(starts_character), || "an end inside a character".into())
+    // Those of joined statements are behind a comma.
+    let own = match batch.forms.is_joined() {
+        true => Cow::Owned(batch.sent_ends()),
+        false => Cow::Borrowed(&given.ends),
+    };
+    // All are looked at, many at once.
+    let right = own.iter().fold(true, |all, end| all & starts_character(end));
+    ensure(right, || "an end inside a character".into())
 }
 
 fn ensure(holds: bool, fact: impl FnOnce() -> String) -> Check {
