@@ -11,7 +11,7 @@ use sql_batcher_adapters::{CopyPart, Request, Scope};
 
 #[cfg(test)]
 use self::forms::Form;
-pub(crate) use self::forms::{Forms, PARTED};
+pub(crate) use self::forms::{Forms, PARTED, Parts};
 
 /// What a statement does, by its first words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

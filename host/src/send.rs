@@ -267,14 +267,7 @@ impl<'a> Piece<'a> {
             };
             return executed.map_err(|problem| self.text(&layout).explain(self.batch, problem));
         }
-        let text = self.text(&layout);
-        let executed = connection.execute(text.request(self.batch.scope)).await;
-        let own_rows = u64::from(row.is_some());
-        executed
-            .map(|Effects { rows }| Effects {
-                rows: rows.map(|rows| rows.saturating_sub(own_rows)),
-            })
-            .map_err(|problem| text.explain(self.batch, problem))
+        self.text(&layout).send(connection, self.batch, self.batch.scope).await
     }
 
     /// Its text, laid out in this way.
@@ -332,8 +325,7 @@ impl<'a> Piece<'a> {
     async fn last_alone(&self, connection: &mut dyn Connection) -> Result<Effects, Refusal> {
         let last = self.range.end.saturating_sub(1);
         let text = Text::of(self.batch, last..self.range.end, &Layout::default());
-        let request = text.request(Scope::Bare);
-        connection.execute(request).await.map_err(|problem| text.explain(self.batch, problem))
+        text.send(connection, self.batch, Scope::Bare).await
     }
 
     /// A definition that commits the script's transaction: what is before it is committed with the
@@ -351,9 +343,7 @@ impl<'a> Piece<'a> {
             let before = Text::of(self.batch, self.range.start..last, &layout);
             let row = ledger.insert(&row);
             let text = before.committed_with(&row);
-            let executed = connection.execute(text.request(self.batch.scope)).await;
-            let effects = executed.map_err(|problem| text.explain(self.batch, problem))?;
-            rows = effects.rows.map(|rows| rows.saturating_sub(1));
+            rows = text.send(connection, self.batch, self.batch.scope).await?.rows;
         }
         let alone = row_of(self.batch, last..self.range.end, State::Applied);
         match self.around(connection, ledger, alone).await {

@@ -339,6 +339,46 @@ async fn a_comment_behind_a_statement_is_never_in_the_way() {
 }
 
 #[tokio::test]
+async fn hooks_are_shown_one_by_one_what_is_sent_as_one() {
+    const SCRIPT: &str = "INSERT INTO t VALUES (1);\nINSERT INTO t VALUES (2);\n\
+                          INSERT INTO t VALUES (3);\nUPDATE t SET a = 1;";
+    for (from, to, expected) in [
+        ("x", "x", "INSERT INTO t VALUES (1),(2),(3); UPDATE t SET a = 1;"),
+        ("INTO t", "INTO uu", "INSERT INTO uu VALUES (1),(2),(3); UPDATE t SET a = 1;"),
+        ("(2)", "(2), (4)", "INSERT INTO t VALUES (1),(2), (4),(3); UPDATE t SET a = 1;"),
+        (
+            "(1);",
+            "(1) /*a*/;",
+            "INSERT INTO t VALUES (1) /*a*/; INSERT INTO t VALUES (2),(3); UPDATE t SET a = 1;",
+        ),
+        (
+            ";\nINSERT INTO t VALUES (3)",
+            ";INSERT INTO t VALUES (3)",
+            "INSERT INTO t VALUES (1),(2);INSERT INTO t VALUES (3); UPDATE t SET a = 1;",
+        ),
+    ] {
+        let (database, log) = (Scripted::new(), Log::default());
+        let say = move |batch: &Batch| {
+            let body = String::from_utf8(batch.body().to_vec())?;
+            Ok(Verdict::Replace(body.replace(from, to).into_bytes()))
+        };
+        let noted = |name| Noted { name, log: Arc::clone(&log), say: proceed };
+        let builder = Batcher::builder(database.clone())
+            .merge_inserts(true)
+            .hook("first", HookPolicy::Abort, noted("first"))
+            .hook("h", HookPolicy::Abort, hooks::before(say))
+            .hook("last", HookPolicy::Abort, noted("last"));
+        let report = run(builder, SCRIPT).await.unwrap();
+        assert_eq!((report.statements, report.applied), (4, 4));
+        assert_eq!(sent(&database), [expected]);
+        let log = log.lock().unwrap();
+        let shown = |name: &str, text: &str| format!("pre {name} 1 {}", text.replace('\n', " "));
+        assert_eq!(log[0], shown("first", SCRIPT));
+        assert_eq!(log[1], shown("last", &SCRIPT.replace(from, to)));
+    }
+}
+
+#[tokio::test]
 async fn part_of_a_transaction_or_of_a_copy_cannot_be_skipped() {
     let skip = |batch: &Batch| match batch.id {
         2 => Ok(Verdict::Skip("no".into())),

@@ -276,6 +276,30 @@ impl Batch {
         ends
     }
 
+    /// Where the rows of these statements, which are joined, are in [`sent`](Self::sent).
+    pub(crate) fn rows_sent(&self, statements: Range<usize>) -> Range<usize> {
+        let form = self.sent_form();
+        let last = statements.end.saturating_sub(1);
+        let place = |index| form.range(index).unwrap_or_default();
+        let prefix = |index| self.parts(index).map_or(0, |parts| parts.prefix.len());
+        let skipped = if self.is_joined(statements.start) { 0 } else { prefix(statements.start) };
+        let rows = self.parts(last).map_or(0, |parts| parts.rows.len());
+        place(statements.start).start + skipped..place(last).start + rows
+    }
+
+    /// Where in [`body`](Self::body) the byte at this offset of [`sent`](Self::sent) is.
+    pub(crate) fn apart_from_sent(&self, offset: usize) -> Option<usize> {
+        let form = self.sent_form();
+        let index = form.ends.partition_point(|&end| end as usize <= offset);
+        let index = index.min(self.statements().checked_sub(1)?);
+        let prefix = match self.is_joined(index) {
+            true => self.join_of(index)?.prefix as usize,
+            false => 0,
+        };
+        let behind = offset.saturating_sub(form.range(index)?.start);
+        Some(self.range(index)?.start + prefix + behind)
+    }
+
     /// Bytes in a text behind that of a statement, its terminator and what parts it from the next.
     fn behind(&self, index: usize) -> usize {
         let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator as usize);

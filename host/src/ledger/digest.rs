@@ -10,7 +10,7 @@ use std::{
 use sql_batcher_adapters::CopyPart;
 use twox_hash::xxhash3_128::Hasher;
 
-use crate::batch::Batch;
+use crate::batch::{Batch, Parts};
 
 /// The sum, modulo 2^128, of the XXH3 hashes of statements, each with its number as the seed. It
 /// tells an input that was changed from one that was not; it is no protection against somebody who
@@ -31,10 +31,12 @@ impl Digest {
             copy.add_part(batch);
             return copy.end();
         }
-        let mut sum = Self::default();
+        let (mut sum, mut text) = (Self::default(), Vec::new());
         for index in range {
-            let number = batch.first_statement + index as u64;
-            sum += Self::of_statement(number, &batch.statement(index).unwrap_or_default());
+            let Some(Parts { prefix, rows, tail, .. }) = batch.parts(index) else { continue };
+            text.clear();
+            [prefix, rows, tail].iter().for_each(|part| text.extend_from_slice(part));
+            sum += Self::of_statement(batch.first_statement + index as u64, &text);
         }
         sum
     }

@@ -184,12 +184,7 @@ impl Piece<'_> {
         row: Option<(&str, usize)>,
     ) -> Result<Effects, Refusal> {
         let layout = Layout { row, apart: self.apart.clone(), locates_rows: false };
-        let text = Text::of(self.batch, self.range.clone(), &layout);
-        let executed = connection.execute(text.request(self.batch.scope)).await;
-        let own = u64::from(row.is_some());
-        executed
-            .map(|Effects { rows }| Effects { rows: rows.map(|rows| rows.saturating_sub(own)) })
-            .map_err(|problem| text.explain(self.batch, problem))
+        self.text(&layout).send(connection, self.batch, self.batch.scope).await
     }
 
     async fn in_requests(
@@ -210,18 +205,15 @@ impl Piece<'_> {
             let row = within.map(|(row, index)| (row, self.range.start + index - part.start));
             let layout = Layout { row, apart: self.apart.clone(), locates_rows: false };
             let text = Text::of(self.batch, part.clone(), &layout);
-            let request = text.request(scope);
-            let effects = connection.execute(request).await.map_err(|problem| {
-                let mut refusal = text.explain(self.batch, problem);
+            let sent = text.send(connection, self.batch, scope).await;
+            let effects = sent.map_err(|mut refusal| {
                 let before = u32::try_from(part.start).unwrap_or(u32::MAX);
                 if scope == Scope::Bare {
                     refusal.problem.kept = refusal.problem.kept.max(before);
                 }
                 refusal
             })?;
-            let own = u64::from(row.is_some());
-            let rows = effects.rows.map(|rows| rows.saturating_sub(own));
-            all.rows = match (all.rows, rows) {
+            all.rows = match (all.rows, effects.rows) {
                 (Some(before), Some(rows)) => Some(before + rows),
                 (before, rows) => before.or(rows),
             };

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use sql_batcher_adapters::{InsertRows, Problem, Request, Scope};
+use sql_batcher_adapters::{Connection, Effects, InsertRows, Problem, Request, Scope};
 
 use super::Refusal;
 use crate::batch::{Batch, Join};
@@ -27,9 +27,17 @@ pub(super) struct Text {
     pub(super) inserts: Vec<InsertRows>,
     /// For each of `ends` the statements of the batch that it is; none for what is not the script's.
     sources: Vec<Range<usize>>,
-    /// Where in the batch's body a part of this one comes from: the place here, and there. What
-    /// comes from nowhere is not said.
-    origins: Vec<(u32, u32)>,
+    /// Where a part of it comes from: the place here, and there. What comes from nowhere is not said.
+    origins: Vec<(u32, Origin)>,
+}
+
+/// Where a text comes from.
+#[derive(Clone, Copy, Debug)]
+enum Origin {
+    /// A place in the batch's body.
+    Apart(usize),
+    /// A place in what is sent of the batch.
+    Sent(usize),
 }
 
 impl Text {
@@ -39,20 +47,22 @@ impl Text {
         let most = place(range.end.saturating_sub(1)).end.saturating_sub(place(range.start).start);
         let mut text = Self { body: Vec::with_capacity(most), ..Self::default() };
         let row_at = layout.row.map(|(_, index)| range.start + index);
-        for index in range.clone() {
+        let mut index = range.start;
+        while index < range.end {
             if let Some((row, _)) = layout.row.filter(|_| row_at == Some(index)) {
                 text.push_own(row, 0..0);
             }
-            let is_apart = layout.apart.contains(&index) && layout.apart.start < index;
             let join = batch.join_of(index);
-            let is_joined = join.is_some_and(|join| join.first < clamp(index))
-                && index > range.start
-                && row_at != Some(index)
-                && !is_apart;
-            match is_joined {
-                true => text.join(batch, index),
-                false => text.push(batch, index, join.filter(|_| layout.locates_rows)),
-            }
+            // Up to the next one that is not joined to the one before.
+            let apart = layout.apart.start.max(index) + 1;
+            let end = join.map_or(index + 1, |join| (join.first + join.statements) as usize);
+            let end =
+                [row_at.filter(|at| *at > index), layout.apart.contains(&apart).then_some(apart)]
+                    .into_iter()
+                    .flatten()
+                    .fold(end.min(range.end), usize::min);
+            text.push(batch, index..end, join.filter(|_| layout.locates_rows));
+            index = end;
         }
         if let Some((row, _)) = layout.row.filter(|_| row_at >= Some(range.end)) {
             text.push_own(row, 0..0);
@@ -60,36 +70,37 @@ impl Text {
         text
     }
 
-    fn push(&mut self, batch: &Batch, index: usize, rows: Option<Join>) {
-        let Some((place, parts)) = batch.range(index).zip(batch.parts(index)) else { return };
+    /// A statement, or several that are joined.
+    fn push(&mut self, batch: &Batch, statements: Range<usize>, rows: Option<Join>) {
+        let (first, last) = (statements.start, statements.end.saturating_sub(1));
+        let (Some(first_parts), Some(last_parts)) = (batch.parts(first), batch.parts(last)) else {
+            return;
+        };
+        let start = |index| batch.range(index).unwrap_or_default().start;
         self.part();
         if let Some(Join { prefix, tail, .. }) = rows {
             let statement = clamp(self.ends.len());
             self.inserts.push(InsertRows { statement, prefix, tail });
         }
-        self.comes_from(place.start);
-        self.put([parts.prefix, parts.rows, parts.tail, parts.behind]);
-        self.ends.push(clamp(self.body.len()));
-        self.sources.push(index..index + 1);
-    }
-
-    /// Puts the rows of a statement behind those of the one before it.
-    fn join(&mut self, batch: &Batch, index: usize) {
-        let (Some(place), Some(parts)) = (batch.range(index), batch.parts(index)) else { return };
-        let before = index.checked_sub(1).and_then(|before| batch.parts(before));
-        let behind = before.map_or(0, |before| before.tail.len() + before.behind.len());
-        self.body.truncate(self.body.len().saturating_sub(behind));
-        self.body.push(b',');
-        self.comes_from(place.start + parts.prefix.len());
-        self.put([parts.rows, parts.tail, parts.behind]);
-        if let (Some(end), Some(source)) = (self.ends.last_mut(), self.sources.last_mut()) {
-            *end = clamp(self.body.len());
-            source.end = index + 1;
+        self.put(first_parts.prefix, Origin::Apart(start(first)));
+        if first == last {
+            let rows_start = start(first) + first_parts.prefix.len();
+            self.put(first_parts.rows, Origin::Apart(rows_start));
+        } else {
+            let rows = batch.rows_sent(statements.clone());
+            let text = batch.sent().get(rows.clone()).unwrap_or_default();
+            self.put(text, Origin::Sent(rows.start));
         }
+        let rows_end = start(last) + last_parts.prefix.len() + last_parts.rows.len();
+        self.put(last_parts.tail, Origin::Apart(rows_end));
+        self.put(last_parts.behind, Origin::Apart(rows_end + last_parts.tail.len()));
+        self.ends.push(clamp(self.body.len()));
+        self.sources.push(statements);
     }
 
-    fn put<const COUNT: usize>(&mut self, texts: [&[u8]; COUNT]) {
-        texts.iter().for_each(|text| self.body.extend_from_slice(text));
+    fn put(&mut self, text: &[u8], origin: Origin) {
+        self.origins.push((clamp(self.body.len()), origin));
+        self.body.extend_from_slice(text);
     }
 
     /// A statement that is not the script's; what goes wrong in it is about those of the source.
@@ -98,15 +109,6 @@ impl Text {
         self.body.extend_from_slice(statement.as_bytes());
         self.ends.push(clamp(self.body.len()));
         self.sources.push(source);
-    }
-
-    /// What follows comes from this place of the batch's body.
-    fn comes_from(&mut self, there: usize) {
-        let (here, there) = (clamp(self.body.len()), clamp(there));
-        let last = self.origins.last();
-        if last.is_none_or(|(start, origin)| origin + (here - start) != there) {
-            self.origins.push((here, there));
-        }
     }
 
     /// Parts the last statement from the next by a newline, which belongs to it.
@@ -118,9 +120,22 @@ impl Text {
     }
 
     /// What is sent.
-    pub(super) fn request(&self, scope: Scope) -> Request<'_> {
+    fn request(&self, scope: Scope) -> Request<'_> {
         let Self { body, ends, inserts, .. } = self;
         Request { body, ends, scope, copy: None, inserts }
+    }
+
+    /// Sends it, and says what came of it in the terms of the batch: without the ledger's own row.
+    pub(super) async fn send(
+        &self,
+        connection: &mut dyn Connection,
+        batch: &Batch,
+        scope: Scope,
+    ) -> Result<Effects, Refusal> {
+        let own_rows = self.sources.iter().filter(|source| source.is_empty()).count() as u64;
+        let executed = connection.execute(self.request(scope)).await;
+        let Effects { rows } = executed.map_err(|problem| self.explain(batch, problem))?;
+        Ok(Effects { rows: rows.map(|rows| rows.saturating_sub(own_rows)) })
     }
 
     /// The same with a row and a commit behind it.
@@ -139,7 +154,7 @@ impl Text {
         if named.as_ref().is_some_and(|source| source.is_empty()) {
             return of_ledger(problem);
         }
-        let offset = problem.offset.and_then(|offset| self.origin_of(offset as usize));
+        let offset = problem.offset.and_then(|offset| self.origin_of(batch, offset as usize));
         let joined = named.clone().filter(|source| source.len() > 1);
         // Where several are one to the database, its place in the text says which it means.
         let meant = offset
@@ -154,10 +169,14 @@ impl Text {
     }
 
     /// Where in the batch's body a place of this one comes from.
-    fn origin_of(&self, place: usize) -> Option<usize> {
+    fn origin_of(&self, batch: &Batch, place: usize) -> Option<usize> {
         let after = self.origins.partition_point(|(here, _)| *here as usize <= place);
         let (here, there) = *self.origins.get(after.checked_sub(1)?)?;
-        Some(there as usize + (place - here as usize))
+        let behind = place - here as usize;
+        match there {
+            Origin::Apart(there) => Some(there + behind),
+            Origin::Sent(there) => batch.apart_from_sent(there + behind),
+        }
     }
 }
 

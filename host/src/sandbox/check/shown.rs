@@ -53,9 +53,10 @@ impl Shown {
         }
     }
 
-    /// Takes over the body that was given last, as it was not refused.
+    /// Takes over the body that was given last, as it was not refused. One that is the same replaces
+    /// nothing.
     fn settle(&mut self) {
-        if let Some(given) = self.given.take() {
+        if let Some(given) = self.given.take().filter(|given| *given != self.body) {
             (self.body, self.is_replaced) = (given, true);
         }
     }
