@@ -1,6 +1,7 @@
 //! The batch that is being filled, and its exact size.
 
 mod adding;
+mod few;
 
 use std::ops::Range;
 
@@ -12,7 +13,8 @@ use crate::position::Cursor;
 use crate::splitter::Statement;
 use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason, Stretch};
 
-pub(crate) use self::adding::{Adding, Few, Room};
+pub(crate) use self::adding::{Adding, Room};
+pub(crate) use self::few::Few;
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";

@@ -2,15 +2,14 @@
 
 use std::ops::Range;
 
+use super::few::Few;
 use super::{Filling, PARTED, SEPARATOR};
 use crate::blocks::below;
 use crate::insert::Text;
 use crate::merging::Merger;
-use crate::position::{Cursor, Spot};
+use crate::position::Cursor;
 use crate::types::Kind;
 
-/// How many statements are added at once.
-const FEW: usize = 64;
 /// Bytes of a row that are copied without a call.
 const SHORT: usize = 64;
 
@@ -68,94 +67,6 @@ impl Left {
             .zip(saved)
             .take_while(|(length, saved)| self.take(*length as usize, *saved))
             .count()
-    }
-}
-
-/// A few statements of one window, each of which ends in a semicolon. Where they stand side by side,
-/// with nothing but a newline between them, only the first needs a line and a column.
-#[derive(Debug)]
-pub(crate) struct Few {
-    count: usize,
-    /// Which of them are not side by side with the one before, as bits: these have a line and a
-    /// column.
-    parted: u64,
-    starts: [u32; FEW],
-    ends: [u32; FEW],
-    lines: [u32; FEW],
-    columns: [u32; FEW],
-}
-
-impl Few {
-    pub(crate) fn new() -> Self {
-        let none = [0; FEW];
-        Self { count: 0, parted: 0, starts: none, ends: none, lines: none, columns: none }
-    }
-
-    pub(crate) fn clear(&mut self) {
-        (self.count, self.parted) = (0, 0);
-    }
-
-    pub(crate) fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) fn is_full(&self) -> bool {
-        self.count >= FEW
-    }
-
-    /// Adds the statement from `start` to `end`, for which there must be room.
-    #[inline]
-    pub(crate) fn push(&mut self, start: usize, end: usize) {
-        let index = self.count % FEW;
-        self.starts[index] = narrow(start);
-        self.ends[index] = narrow(end);
-        self.count += 1;
-    }
-
-    /// The next one, which begins at `spot`, is not side by side with the one before.
-    pub(crate) fn part(&mut self, spot: Spot) {
-        if !self.is_full() {
-            self.parted |= 1 << self.count;
-            self.lines[self.count % FEW] = spot.line;
-            self.columns[self.count % FEW] = spot.column;
-        }
-    }
-
-    /// All but the first are so many lines further down.
-    pub(crate) fn add_lines_behind_first(&mut self, lines: u32) {
-        for line in self.lines.iter_mut().skip(1) {
-            *line = line.saturating_add(lines);
-        }
-    }
-
-    /// Where the statement of this index of a window begins, if there is one.
-    pub(crate) fn spot(&self, index: usize, window: &[u8]) -> Option<Spot> {
-        if index >= self.count.min(FEW) {
-            return None;
-        }
-        let known = (self.parted & below(index + 1)).checked_ilog2()? as usize;
-        let (from, to) = (self.starts[known] as usize, self.starts[index] as usize);
-        let (offset, line, column) = (0, self.lines[known], self.columns[known]);
-        let at = Cursor { offset, line, column }.after(window.get(from..to)?);
-        Some(Spot { at: to, line: at.line, column: at.column })
-    }
-
-    /// Those of the first so many that stand side by side, from this index on.
-    fn side_by_side(&self, index: usize, count: usize) -> Range<usize> {
-        let next = (self.parted & !below(index + 1)).trailing_zeros() as usize;
-        index..next.min(count)
-    }
-
-    /// Where the statement before the one of this index ends.
-    pub(crate) fn end_before(&self, index: usize) -> Option<usize> {
-        let before = self.ends[..self.count].get(index.checked_sub(1)?);
-        before.map(|end| *end as usize)
-    }
-
-    /// Where each begins, and where each ends.
-    fn places(&self) -> (&[u32], &[u32]) {
-        let count = self.count.min(FEW);
-        (&self.starts[..count], &self.ends[..count])
     }
 }
 
@@ -217,7 +128,7 @@ impl<'a> Adding<'a> {
         let (count, joined) = match &mut self.merger {
             None => (self.fit(few), 0),
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
-                if few.count > 0 {
+                if few.count() > 0 {
                     merger.take(&[], None);
                     self.filling.separator = PARTED.len() as u64;
                 }
@@ -328,7 +239,8 @@ impl<'a> Adding<'a> {
             let together = few.side_by_side(next, count);
             let (first, last) = (together.start, together.end - 1);
             let offset = self.offset.wrapping_add(u64::from(starts[first]));
-            let at = Cursor { offset, line: few.lines[first], column: few.columns[first] };
+            let (line, column) = few.known_place(first);
+            let at = Cursor { offset, line, column };
             self.filling.place(at, kind, SEPARATOR.len() as u32);
             while next < together.end {
                 let rest = joined >> next;
@@ -443,7 +355,7 @@ pub(crate) struct Added {
 
 /// Bodies and windows stay below 4 GiB.
 #[inline]
-fn narrow(bytes: usize) -> u32 {
+pub(super) fn narrow(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
