@@ -95,7 +95,11 @@ impl Columns for Free {
     }
 }
 
-/// The first 64 columns under [`FamilyRule::Numbering`], as bits.
+/// How many columns [`Numbering`] knows.
+const MOST_COLUMNS: usize = u64::BITS as usize;
+
+/// The first columns under [`FamilyRule::Numbering`], as bits. Those beyond are left to who looks
+/// closer.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbering {
     /// Those whose rows are all numbered: they ask for that.
@@ -108,7 +112,7 @@ pub(crate) struct Numbering {
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
         let mut new = Self { asks: 0, tells: 0, texts: 0 };
-        for (column, family) in families.columns.iter().enumerate().take(64) {
+        for (column, family) in families.columns.iter().enumerate().take(MOST_COLUMNS) {
             *match family.under(FamilyRule::Numbering) {
                 Family::Zero => &mut new.asks,
                 Family::Integer => &mut new.tells,
@@ -132,7 +136,7 @@ impl Columns for Numbering {
             Family::Integer => self.tells,
             _ => self.texts,
         };
-        column < 64 && columns >> (column & 63) & 1 == 1
+        column < MOST_COLUMNS && columns >> (column % MOST_COLUMNS) & 1 == 1
     }
 }
 

@@ -7,6 +7,7 @@ use std::ops::Range;
 
 use crate::account::Weight;
 use crate::collected::Collected;
+use crate::joined::PARTED;
 use crate::lanes::is_ascii;
 use crate::merging::Found;
 use crate::position::Cursor;
@@ -18,8 +19,6 @@ pub(crate) use self::few::Few;
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
-/// The same with the newline that parts it from the next.
-const PARTED: &[u8] = b";\n";
 /// The most bytes of a body that room is made for in advance.
 const MOST_EXPECTED_BYTES: usize = 1 << 20;
 
@@ -64,8 +63,6 @@ pub(crate) struct Filling {
     saved: u64,
     /// Units of UTF-16 that are sent, where they are counted.
     characters: u64,
-    /// Bytes behind the text of the last statement.
-    separator: u64,
     first_statement: u64,
     opened_ms: u64,
     scope: Option<Scope>,
@@ -177,16 +174,6 @@ impl Filling {
         self.ends.len() - self.joined
     }
 
-    /// Bytes of the next statement that are not sent if it is joined to the last one: what stands
-    /// around its rows, and the separator of the last one, less a comma.
-    pub(crate) fn saved_by(&self, found: Found) -> u64 {
-        if !found.joins {
-            return 0;
-        }
-        let around = u64::from(found.prefix) + u64::from(found.tail);
-        (around + self.separator).saturating_sub(1)
-    }
-
     pub(crate) fn statements(&self) -> usize {
         self.ends.len()
     }
@@ -238,7 +225,6 @@ impl Filling {
             }
             self.locate_rows(self.ends.len(), found);
         }
-        self.separator = piece.separator();
         if self.ends.is_empty() {
             self.first_statement = at.statement;
         }
@@ -283,19 +269,12 @@ impl Filling {
 
     /// The statement of this index is an INSERT of constants, which may be joined to the one before.
     fn locate_rows(&mut self, statement: usize, found: Found) {
-        let saved = self.saved_by(found);
-        match self.joins.last_mut().filter(|_| found.joins) {
-            Some(join) => {
-                join.statements += 1;
-                self.joined += 1;
-                self.saved += saved;
-            }
-            None => {
-                let first = u32::try_from(statement).unwrap_or(u32::MAX);
-                let Found { prefix, tail, .. } = found;
-                self.joins.push(Join { first, statements: 1, prefix, tail });
-            }
+        if found.joins {
+            return self.join_more(1, found.saved());
         }
+        let first = u32::try_from(statement).unwrap_or(u32::MAX);
+        let Found { prefix, tail, .. } = found;
+        self.joins.push(Join { first, statements: 1, prefix, tail });
     }
 
     /// So many more statements are joined to the last one, which saves so many bytes.

@@ -386,7 +386,7 @@ impl Session {
             return None;
         }
         let room = limits.max_batch_bytes.saturating_sub(self.options.hook_room);
-        let saved = found.map_or(0, |found| self.filling.saved_by(found));
+        let saved = found.map_or(0, Found::saved) as u64;
         if self.filling.bytes() + piece.bytes() - saved > room
             || self.filling.apart_bytes() + piece.bytes() > most_apart_bytes(limits)
         {

@@ -6,8 +6,9 @@ use std::ops::Range;
 
 use crate::types::{Batch, Join};
 
-/// What is between the last row of a statement and its end where it is apart, its tail aside.
-const PARTED: &[u8] = b";\n";
+/// What is behind the text of most statements: a terminator, and what parts them from the next. Only
+/// behind such a one another INSERT is joined.
+pub(crate) const PARTED: &[u8] = b";\n";
 
 /// A text that is written anew, and where its statements end.
 #[derive(Default)]
@@ -34,36 +35,33 @@ impl Batch {
     /// The statements one by one: the same batch, but for `body` and `ends`.
     #[must_use]
     pub fn apart(&self) -> Cow<'_, Self> {
-        let Some(saved) = self.joined().map(Join::saved).reduce(|all, one| all + one) else {
-            return Cow::Borrowed(self);
-        };
-        let mut apart = Written::with_room(self.body.len() + saved, self.ends.len());
-        let mut next = 0;
-        for join in self.joined() {
-            self.put_whole(&mut apart, next..join.first as usize);
-            next = (join.first + join.statements) as usize;
-            self.put_apart(&mut apart, *join);
-        }
-        self.put_whole(&mut apart, next..self.ends.len());
-        let Written { body, ends } = apart;
-        Cow::Owned(Self { body, ends, ..self.clone() })
+        self.rewritten(Self::put_apart).map_or(Cow::Borrowed(self), Cow::Owned)
     }
 
     /// The opposite: a batch whose statements are apart as it is sent.
     pub(crate) fn sent(&self) -> Cow<'_, Self> {
-        if self.joined().next().is_none() {
-            return Cow::Borrowed(self);
-        }
-        let mut sent = Written::with_room(self.body.len(), self.ends.len());
+        self.rewritten(Self::put_joined).map_or(Cow::Borrowed(self), Cow::Owned)
+    }
+
+    /// [`sent`](Self::sent), to keep.
+    pub(crate) fn into_sent(self) -> Self {
+        self.rewritten(Self::put_joined).unwrap_or(self)
+    }
+
+    /// The same batch with its joined statements put in another way; none where there are no such.
+    fn rewritten(&self, put: impl Fn(&Self, &mut Written, Join)) -> Option<Self> {
+        self.joined().next()?;
+        let saved: usize = self.joined().map(Join::saved).sum();
+        let mut to = Written::with_room(self.body.len() + saved, self.ends.len());
         let mut next = 0;
         for join in self.joined() {
-            self.put_whole(&mut sent, next..join.first as usize);
+            self.put_whole(&mut to, next..join.first as usize);
             next = (join.first + join.statements) as usize;
-            self.put_joined(&mut sent, *join);
+            put(self, &mut to, *join);
         }
-        self.put_whole(&mut sent, next..self.ends.len());
-        let Written { body, ends } = sent;
-        Cow::Owned(Self { body, ends, ..self.clone() })
+        self.put_whole(&mut to, next..self.ends.len());
+        let Written { body, ends } = to;
+        Some(Self { body, ends, ..self.clone() })
     }
 
     /// The joins of several statements.
@@ -138,6 +136,12 @@ impl Join {
     /// separators, less a comma each.
     fn saved(&self) -> usize {
         let others = (self.statements as usize).saturating_sub(1);
-        others * (self.prefix as usize + self.tail as usize + PARTED.len() - 1)
+        others * saved_by_one(self.prefix as usize + self.tail as usize)
     }
+}
+
+/// Bytes that are not sent because one statement, with so many bytes around its rows, is joined to the
+/// one before it.
+pub(crate) fn saved_by_one(around_rows: usize) -> usize {
+    around_rows + PARTED.len() - 1
 }

@@ -10,6 +10,7 @@ use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
 use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
+use crate::joined::saved_by_one;
 use crate::lanes::{LANES, begin_alike};
 use crate::types::{Join, Kind, Merging};
 
@@ -24,6 +25,16 @@ pub(crate) struct Found {
     pub(crate) rows: u32,
     /// Whether it may be joined to the one before it.
     pub(crate) joins: bool,
+}
+
+impl Found {
+    /// Bytes of it that are not sent, as it is joined.
+    pub(crate) fn saved(self) -> usize {
+        if !self.joins {
+            return 0;
+        }
+        saved_by_one(self.prefix as usize + self.tail as usize)
+    }
 }
 
 /// What many texts begin with; most are no longer than what can be looked at at once.
@@ -162,21 +173,25 @@ impl Merger {
         backslash: Option<bool>,
     ) -> (usize, u32) {
         let marks = Marks::new(escapes(self.rules, backslash));
-        let alike = (window, places, &marks);
+        let (families, width) = (&self.families, self.families.width());
         match self.rules.inserts.families {
-            FamilyRule::Free => self.count_under(Free, alike),
-            FamilyRule::Numbering => self.count_under(Numbering::new(&self.families), alike),
-            rule => self.count_under(Ruled::new(rule, &self.families), alike),
+            FamilyRule::Free => self.count(Alike::new(&marks, Free, width), window, places),
+            FamilyRule::Numbering => {
+                self.count(Alike::new(&marks, Numbering::new(families), width), window, places)
+            }
+            rule => {
+                self.count(Alike::new(&marks, Ruled::new(rule, families), width), window, places)
+            }
         }
     }
 
     #[inline(never)]
-    fn count_under<C: Columns>(
+    fn count<C: Columns>(
         &self,
-        columns: C,
-        (window, (starts, ends), marks): (&[u8], (&[u32], &[u32]), &Marks),
+        alike: Alike<'_, C>,
+        window: &[u8],
+        (starts, ends): (&[u32], &[u32]),
     ) -> (usize, u32) {
-        let alike = Alike::new(marks, columns, self.families.width());
         let mut left = self.rows_left();
         let mut statements = 0;
         for (start, end) in starts.iter().zip(ends) {
@@ -345,6 +360,23 @@ mod tests {
         assert_eq!(joins(Dialect::PostgreSql, 9, &between), [Some(false), None, Some(false)]);
         let tail = ["INSERT INTO t VALUES (1)", "INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING"];
         assert_eq!(joins(Dialect::PostgreSql, 9, &tail), [Some(false), Some(false)]);
+    }
+
+    #[test]
+    fn rows_of_many_columns_are_joined_however_they_are_looked_at() {
+        for (columns, counted) in [(64, 1), (65, 0)] {
+            let row = vec!["1"; columns].join(", ");
+            let text = format!("INSERT INTO t VALUES ({row})");
+            let all = Merging { max_rows: 9, locates_rows: false, joins_conflicts: true };
+            let mut merger = Merger::new(Dialect::MySql, all);
+            let window = format!("{text};{}", " ".repeat(4 * LANES));
+            let whole = Text::new(window.as_bytes(), 0, text.len());
+            let found = merger.look(whole, None);
+            merger.take(whole.get(), found);
+            let places = (&[0][..], &[text.len() as u32][..]);
+            assert_eq!(merger.count_like(window.as_bytes(), places, None).0, counted);
+            assert!(merger.look(whole, None).is_some_and(|found| found.joins), "{columns}");
+        }
     }
 
     #[test]

@@ -28,15 +28,16 @@ struct Piece<'a> {
     setting: Option<bool>,
 }
 
-/// Puts a body in the place of that of a batch whose statements are apart.
+/// A batch whose statements are apart with this body in place of its own; none where they are the
+/// same.
 pub(crate) fn replace(
     options: &Options,
-    batch: &mut Batch,
+    batch: &Batch,
     reading: Reading,
     body: Vec<u8>,
-) -> Result<(), Fault> {
+) -> Result<Option<Batch>, Fault> {
     if body == batch.body {
-        return Ok(());
+        return Ok(None);
     }
     if batch.copy.is_some() {
         return Err(hook("the data of a copy cannot be replaced"));
@@ -65,8 +66,7 @@ pub(crate) fn replace(
         Batch { ends, stretches, rows, body, is_ascii, joins: joined, ..batch.clone() };
     replaced.joins = joins(options, &replaced, &batch.joins, reading);
     check_size(options, &replaced.sent())?;
-    *batch = replaced;
-    Ok(())
+    Ok(Some(replaced))
 }
 
 fn hook(fact: impl Into<String>) -> Fault {

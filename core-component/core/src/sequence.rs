@@ -3,8 +3,8 @@
 use crate::filling::{Sealed, is_barrier};
 use crate::replace::replace;
 use crate::types::{
-    BatchInfo, CopyPart, Event, Failure, FailureKind, HookEvent, HookOptions, HookPolicy, Host,
-    Options, Outcome, Scope, Transactions, Verdict,
+    Batch, BatchInfo, CopyPart, Event, Failure, FailureKind, HookEvent, HookOptions, HookPolicy,
+    Host, Options, Outcome, Scope, Transactions, Verdict,
 };
 
 /// What the hooks make of a batch before it is executed.
@@ -24,10 +24,11 @@ pub(crate) fn before(host: &mut impl Host, options: &Options, sealed: &mut Seale
     }
     let batch = sealed.batch.id;
     // They are shown the statements of the script.
-    let mut shown = sealed.batch.apart().into_owned();
-    let mut is_replaced = false;
+    let apart = sealed.batch.apart();
+    let mut replaced: Option<Batch> = None;
     for (hook, known) in numbered(&options.hooks) {
-        let fault = match host.pre_batch(hook, &shown) {
+        let shown = replaced.as_ref().unwrap_or(&apart);
+        let fault = match host.pre_batch(hook, shown) {
             Ok(Verdict::Proceed) => continue,
             Ok(Verdict::Skip(reason)) => match may_skip(options, sealed) {
                 Ok(()) => {
@@ -40,23 +41,21 @@ pub(crate) fn before(host: &mut impl Host, options: &Options, sealed: &mut Seale
                 let message = format!("hook {:?} ended the run: {reason}", known.name);
                 return Decision::Stop(Failure::new(FailureKind::Hook, message).in_batch(batch));
             }
-            Ok(Verdict::Replace(body)) => {
-                match replace(options, &mut shown, sealed.reading, body) {
-                    Ok(()) => {
-                        is_replaced = true;
-                        continue;
-                    }
-                    Err(fault) => fault,
+            Ok(Verdict::Replace(body)) => match replace(options, shown, sealed.reading, body) {
+                Ok(other) => {
+                    replaced = other.or(replaced);
+                    continue;
                 }
-            }
+                Err(fault) => fault,
+            },
             Err(reason) => (FailureKind::Hook, reason),
         };
         if let Some(failure) = failed(host, (hook, known), batch, fault) {
             return Decision::Stop(failure);
         }
     }
-    if is_replaced {
-        sealed.batch = shown.sent().into_owned();
+    if let Some(replaced) = replaced {
+        sealed.batch = replaced.into_sent();
         sealed.barrier = is_barrier(&sealed.batch, options.limits.sequential);
     }
     Decision::Execute

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use super::few::Few;
-use super::{Filling, PARTED, SEPARATOR};
+use super::{Filling, SEPARATOR};
 use crate::blocks::below;
 use crate::insert::Text;
-use crate::merging::Merger;
+use crate::joined::{PARTED, saved_by_one};
+use crate::merging::{Found, Merger};
 use crate::position::Cursor;
 use crate::types::Kind;
 
@@ -50,23 +51,18 @@ impl Left {
         fits
     }
 
-    /// Takes as many of these statements as there is room for; how many that are. `saved`: what the
-    /// first saves, and each of the others.
-    fn take_all(&mut self, (starts, ends): (&[u32], &[u32]), saved: [usize; 2]) -> usize {
+    /// Takes as many of these statements as there is room for, each of which saves so many bytes; how
+    /// many that are.
+    fn take_all(&mut self, (starts, ends): (&[u32], &[u32]), saved: usize) -> usize {
         let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
         let bytes = lengths().sum::<u32>() as usize + PARTED.len() * starts.len();
-        let [first, others] = saved;
-        let more = self.bytes.saturating_add(first + others * (starts.len() - 1));
+        let more = self.bytes.saturating_add(saved * starts.len());
         let longest = lengths().max().unwrap_or(0) as usize;
         if longest <= self.longest && bytes <= more.min(self.apart) {
             (self.bytes, self.apart) = (more - bytes, self.apart - bytes);
             return starts.len();
         }
-        let saved = std::iter::once(first).chain(std::iter::repeat(others));
-        lengths()
-            .zip(saved)
-            .take_while(|(length, saved)| self.take(*length as usize, *saved))
-            .count()
+        lengths().take_while(|length| self.take(*length as usize, saved)).count()
     }
 }
 
@@ -130,7 +126,6 @@ impl<'a> Adding<'a> {
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
                 if few.count() > 0 {
                     merger.take(&[], None);
-                    self.filling.separator = PARTED.len() as u64;
                 }
                 (self.fit(few), 0)
             }
@@ -194,18 +189,16 @@ impl<'a> Adding<'a> {
             let places = (&starts[count..], &ends[count..]);
             let (mut like, mut rows) = merger.count_like(self.window, places, *backslash);
             if like > 0 {
-                let first = merger.around_rows() + self.filling.separator as usize - 1;
-                let others = merger.around_rows() + SEPARATOR.len();
+                let saved = saved_by_one(merger.around_rows());
                 let places = (&places.0[..like], &places.1[..like]);
-                let fitting = left.take_all(places, [first, others]);
+                let fitting = left.take_all(places, saved);
                 if fitting < like {
                     let places = (&places.0[..fitting], &places.1[..fitting]);
                     (like, rows) = merger.count_like(self.window, places, *backslash);
                 }
                 if like > 0 {
                     merger.take_like(rows);
-                    self.filling.join_more(like, first + others * (like - 1));
-                    self.filling.separator = PARTED.len() as u64;
+                    self.filling.join_more(like, like * saved);
                     joined |= below(count + like) & !below(count);
                     count += like;
                 }
@@ -213,7 +206,7 @@ impl<'a> Adding<'a> {
             let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
             let text = Text::new(self.window, *start as usize, *end as usize);
             let found = merger.look(text, *backslash);
-            let saved = found.map_or(0, |found| self.filling.saved_by(found) as usize);
+            let saved = found.map_or(0, Found::saved);
             if !left.take(text.get().len(), saved) {
                 break;
             }
@@ -222,7 +215,6 @@ impl<'a> Adding<'a> {
                 self.filling.locate_rows(first + count, found);
                 joined |= u64::from(found.joins) << count;
             }
-            self.filling.separator = PARTED.len() as u64;
             count += 1;
         }
         self.bytes = left.bytes;
