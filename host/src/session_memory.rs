@@ -85,8 +85,8 @@ impl SessionMemory {
             if may_leave_id(kind) {
                 self.last_id = LastId::Kept;
             }
-            if matches!(kind, StatementKind::Insert | StatementKind::Update | StatementKind::Delete)
-            {
+            use StatementKind::{Delete, Insert, Replace, Update};
+            if matches!(kind, Insert | Replace | Update | Delete) {
                 continue;
             }
             for index in statements {

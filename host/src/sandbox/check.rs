@@ -230,26 +230,26 @@ fn are_joined(batch: &Batch, join: &Join) -> bool {
 /// can be joined.
 fn are_alike(batch: &Batch, join: &Join) -> bool {
     let (first, last) = (join.first as usize, (join.first + join.statements) as usize - 1);
+    let given = batch.forms.given();
     let text = |index| {
-        let parts = batch.parts(index)?;
-        Some((around_rows([parts.prefix, parts.rows, parts.tail].concat(), join)?, parts.behind))
+        let (range, behind) = (given.range(index)?, batch.parts(index)?.behind);
+        let text = given.body.get(range.start..range.end.checked_sub(behind.len())?)?;
+        Some((around_rows(text, join)?, behind))
     };
     let shared = text(first).map(|(around, _)| around);
     shared.is_some()
         && (first..=last).all(|index| {
             text(index).is_some_and(|(around, behind)| {
-                Some(&around) == shared.as_ref() && (index == last || behind == PARTED)
+                Some(around) == shared && (index == last || behind == PARTED)
             })
         })
 }
 
 /// What stands before and behind the rows of a joined statement.
-fn around_rows(mut text: Vec<u8>, join: &Join) -> Option<(Vec<u8>, Vec<u8>)> {
+fn around_rows<'a>(text: &'a [u8], join: &Join) -> Option<(&'a [u8], &'a [u8])> {
     let tail = text.len().checked_sub(join.tail as usize)?;
     let prefix = join.prefix as usize;
-    let tail = (prefix <= tail).then(|| text.split_off(tail))?;
-    text.truncate(prefix);
-    Some((text, tail))
+    (prefix <= tail).then(|| (&text[..prefix], &text[tail..]))
 }
 
 fn ends(batch: &Batch) -> Check {
@@ -297,8 +297,8 @@ mod tests {
         Options,
         account::Account,
         batch::{
-            Stretch,
-            tests::{batch, rewrite},
+            Forms, Stretch,
+            tests::{batch, join, rewrite},
         },
     };
 
@@ -363,6 +363,60 @@ mod tests {
         let long = with(|stretches| stretches[1].terminator = 4);
         assert!(violation(&long).contains("do not ascend"));
         assert!(violation(&batch(&[])).contains("0 statements in copy part None"));
+    }
+
+    #[test]
+    fn what_is_joined_must_have_room_a_comma_and_one_byte_of_terminator() {
+        let three = || {
+            let mut three = batch(&["I (1) x", "I (2) x", "I (3) x"]);
+            join(&mut three, Join { first: 0, statements: 3, prefix: 2, tail: 2 });
+            three
+        };
+        let fact = |change: fn(&mut Batch)| {
+            let mut three = three();
+            change(&mut three);
+            checks().batch(&three)
+        };
+        assert_eq!(fact(|_| ()), Ok(()));
+        for change in [
+            (|three| rewrite(three, |body, _| body[5] = b';')) as fn(&mut Batch),
+            |three| three.joins[0].prefix = 6,
+            |three| three.joins[0].tail = 7,
+            |three| three.stretches[0].terminator = 2,
+        ] {
+            let violation = fact(change).unwrap_err();
+            assert!(violation.contains("joined statements that differ"), "{violation}");
+        }
+        for change in [
+            (|three| three.joins[0].statements = 4) as fn(&mut Batch),
+            |three| three.joins[0].statements = 0,
+            |three| three.joins.push(three.joins[0]),
+            |three| three.copy = Some(CopyPart::Whole),
+        ] {
+            assert!(fact(change).unwrap_err().contains("cannot be joined"));
+        }
+    }
+
+    #[test]
+    fn what_hooks_are_shown_as_joined_must_be_alike_and_parted_by_newlines() {
+        let shown = |statements: &[&str], change: fn(&mut Vec<u8>)| {
+            let mut shown = batch(statements);
+            rewrite(&mut shown, |body, _| change(body));
+            shown.joins = vec![Join { first: 0, statements: 2, prefix: 2, tail: 2 }];
+            let given = shown.forms.given();
+            shown.forms = Forms::apart(given.body.to_vec(), given.ends.clone(), &shown.joins);
+            joins(&shown)
+        };
+        assert_eq!(shown(&["I (1) x", "I (2) x"], |_| ()), Ok(()));
+        for (statements, change) in [
+            (["I (1) x", "J (2) x"], (|_| ()) as fn(&mut Vec<u8>)),
+            (["I (1) x", "I (2) y"], |_| ()),
+            (["I (1) x", "I x"], |_| ()),
+            (["I (1) x", "I (2) x"], |body| body[8] = b' '),
+        ] {
+            let violation = shown(&statements, change).unwrap_err();
+            assert!(violation.contains("joined statements that differ"), "{violation}");
+        }
     }
 
     #[test]

@@ -22,9 +22,9 @@ pub(super) struct Layout<'a> {
 /// The text of a request, and where it comes from.
 #[derive(Debug, Default)]
 pub(super) struct Text {
-    pub(super) body: Vec<u8>,
-    pub(super) ends: Vec<u32>,
-    pub(super) inserts: Vec<InsertRows>,
+    body: Vec<u8>,
+    ends: Vec<u32>,
+    inserts: Vec<InsertRows>,
     /// For each of `ends` the statements of the batch that it is; none for what is not the script's.
     sources: Vec<Range<usize>>,
     /// Where a part of it comes from: the place here, and there. What comes from nowhere is not said.
@@ -56,11 +56,13 @@ impl Text {
             // Up to the next one that is not joined to the one before.
             let apart = layout.apart.start.max(index) + 1;
             let end = join.map_or(index + 1, |join| (join.first + join.statements) as usize);
-            let end =
-                [row_at.filter(|at| *at > index), layout.apart.contains(&apart).then_some(apart)]
-                    .into_iter()
-                    .flatten()
-                    .fold(end.min(range.end), usize::min);
+            let mut end = end.min(range.end);
+            if layout.apart.contains(&apart) {
+                end = end.min(apart);
+            }
+            if let Some(row_at) = row_at.filter(|row_at| *row_at > index) {
+                end = end.min(row_at);
+            }
             text.push(batch, index..end, join.filter(|_| layout.locates_rows));
             index = end;
         }
