@@ -28,6 +28,8 @@ pub(crate) struct Near<'a> {
     bytes: &'a [u8; NEAR],
     /// Bytes between `base` and the place.
     at: usize,
+    /// Whether anything was read that is no ASCII in one line: see [`Part::is_unusual`].
+    is_unusual: bool,
 }
 
 /// What may end a text.
@@ -50,7 +52,21 @@ impl<'a> Near<'a> {
     /// None where the text has too few bytes from `place` on.
     #[inline(always)]
     pub(crate) fn new(text: &'a [u8], place: usize) -> Option<Self> {
-        Some(Self { text, base: place, bytes: text.get(place..)?.first_chunk()?, at: 0 })
+        let bytes = text.get(place..)?.first_chunk()?;
+        Some(Self { text, base: place, bytes, at: 0, is_unusual: false })
+    }
+
+    /// Whether control characters or other than ASCII were read.
+    #[inline(always)]
+    pub(crate) fn is_unusual(&self) -> bool {
+        self.is_unusual
+    }
+
+    /// Goes on at this place.
+    #[inline(always)]
+    fn go_to(&mut self, place: usize) -> Option<()> {
+        *self = Self { is_unusual: self.is_unusual, ..Self::new(self.text, place)? };
+        Some(())
     }
 
     /// What stands from the place on where it was made, and as much of it as is at hand.
@@ -75,7 +91,7 @@ impl<'a> Near<'a> {
     #[inline(always)]
     fn renew(&mut self) -> Option<()> {
         if self.at > NEAR / 2 {
-            *self = Self::new(self.text, self.place())?;
+            self.go_to(self.place())?;
         }
         Some(())
     }
@@ -90,7 +106,8 @@ impl<'a> Near<'a> {
     pub(crate) fn comma(&mut self) -> Option<()> {
         (self.byte()? == b',').then_some(())?;
         self.at += 1;
-        while matches!(self.byte()?, b' ' | b'\n') {
+        while let byte @ (b' ' | b'\n') = self.byte()? {
+            self.is_unusual |= byte == b'\n';
             self.at += 1;
         }
         self.renew()
@@ -125,33 +142,38 @@ impl<'a> Near<'a> {
     fn closing_quote(&mut self, marks: &Marks) -> Option<u8> {
         // Most texts are short, and have none of these but at their end.
         let part = Part::load(self.bytes.get(self.at..)?.first_chunk()?);
-        let found = part.equal(marks.quote).or(part.equal(marks.escape)).bits();
+        let found = u32::from(part.equal(marks.quote).or(part.equal(marks.escape)).bits());
         if found != 0 {
             let end = self.at + found.trailing_zeros() as usize;
             let [this, follows] = *self.bytes.get(end..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
+                let before = found ^ found.wrapping_sub(1);
+                self.is_unusual |= u32::from(part.is_unusual().bits()) & before != 0;
                 self.at = end;
                 return Some(follows);
             }
         }
-        let end = closing_quote(self.text, self.place(), marks)?;
-        *self = Self::new(self.text, end)?;
+        let (end, is_unusual) = closing_quote(self.text, self.place(), marks)?;
+        self.is_unusual |= is_unusual;
+        self.go_to(end)?;
         self.bytes.get(1).copied()
     }
 }
 
-/// Where the quote stands that ends a text, which begins at `at`. A doubled one stands for itself,
-/// and so does what is escaped.
+/// Where the quote stands that ends a text, which begins at `at`, and whether anything before it may
+/// be unusual. A doubled one stands for itself, and so does what is escaped.
 #[inline(never)]
-fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<usize> {
+fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<(usize, bool)> {
+    let mut is_unusual = false;
     loop {
         let lanes = Lanes::load(text.get(at..)?.first_chunk::<LANES>()?);
         let found = lanes.equal(marks.quote).or(lanes.equal(marks.escape)).bits();
+        is_unusual |= lanes.is_unusual();
         at += found.trailing_zeros() as usize;
         if found != 0 {
             let [this, follows] = *text.get(at..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
-                return Some(at);
+                return Some((at, is_unusual));
             }
             at += 2;
         }
@@ -182,9 +204,9 @@ impl<'a, C: Columns> Alike<'a, C> {
         (0..self.width).try_for_each(|column| self.column(near, column))
     }
 
-    /// Reads rows up to `last`; how many they are.
+    /// Reads rows that end at `most` at the latest; how many they are.
     #[inline(always)]
-    pub(crate) fn rows(self, near: &mut Near<'_>, last: usize) -> Option<u32> {
+    pub(crate) fn rows(self, near: &mut Near<'_>, most: usize) -> Option<u32> {
         let (mut rows, mut column) = (0_u32, 0);
         self.open(near)?;
         // One loop for all of them, as each costs something in the sandbox.
@@ -195,8 +217,10 @@ impl<'a, C: Columns> Alike<'a, C> {
                 continue;
             }
             rows = rows.checked_add(1)?;
-            if near.place() >= last {
-                return (near.place() == last).then_some(rows);
+            (near.place() <= most).then_some(())?;
+            // What stands behind the last row does not begin with one.
+            if near.byte()? != b',' {
+                return Some(rows);
             }
             near.comma()?;
             self.open(near)?;

@@ -70,12 +70,12 @@ pub(crate) enum FamilyRule {
 }
 
 /// What constants may stand in each column beside those that are there, as far as that is seen at
-/// once: where each is like those before it.
+/// once: where the column remains what it is.
 pub(crate) trait Columns: Copy {
     /// The rule that they are under.
     fn rule(self) -> FamilyRule;
 
-    /// Whether a constant is like those of its column.
+    /// Whether a constant may stand in a column that remains what it is.
     fn take(self, column: usize, family: Family) -> bool;
 }
 
@@ -106,18 +106,17 @@ pub(crate) struct Numbering {
     asks: u64,
     /// Those that tell a number in each row.
     tells: u64,
-    texts: u64,
 }
 
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
-        let mut new = Self { asks: 0, tells: 0, texts: 0 };
+        let mut new = Self { asks: 0, tells: 0 };
         for (column, family) in families.columns.iter().enumerate().take(MOST_COLUMNS) {
-            *match family.under(FamilyRule::Numbering) {
-                Family::Zero => &mut new.asks,
-                Family::Integer => &mut new.tells,
-                _ => &mut new.texts,
-            } |= 1 << column;
+            match family.under(FamilyRule::Numbering) {
+                Family::Zero => new.asks |= 1 << column,
+                Family::Integer => new.tells |= 1 << column,
+                _ => {}
+            }
         }
         new
     }
@@ -134,7 +133,8 @@ impl Columns for Numbering {
         let columns = match family.under(FamilyRule::Numbering) {
             Family::Zero => self.asks,
             Family::Integer => self.tells,
-            _ => self.texts,
+            // Texts may stand beside all others.
+            _ => u64::MAX,
         };
         column < MOST_COLUMNS && columns >> (column % MOST_COLUMNS) & 1 == 1
     }
@@ -161,8 +161,19 @@ impl Columns for Ruled<'_> {
 
     #[inline(always)]
     fn take(self, column: usize, family: Family) -> bool {
-        self.rule == FamilyRule::Free || self.known.get(column) == Some(&family.under(self.rule))
+        self.rule == FamilyRule::Free
+            || self.known.get(column).is_some_and(|known| {
+                let family = family.under(self.rule);
+                *known == family || changes_nothing(self.rule, *known, family)
+            })
     }
+}
+
+/// Whether a column remains what it is, with a constant of another family.
+#[cold]
+#[inline(never)]
+fn changes_nothing(rule: FamilyRule, known: Family, family: Family) -> bool {
+    together(rule, known, family) == Some(known)
 }
 
 /// The families of the columns of some rows.

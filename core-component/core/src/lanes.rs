@@ -64,6 +64,13 @@ impl Lanes {
         Self([0, 1, 2, 3].map(|part: usize| self.0[part].or(other.0[part])))
     }
 
+    /// Whether any byte is: see [`Part::is_unusual`].
+    #[inline]
+    pub(crate) fn is_unusual(self) -> bool {
+        let [a, b, c, d] = self.0.map(Part::is_unusual);
+        a.or(b).or(c.or(d)).is_any()
+    }
+
     /// The highest bit of each lane: the first lane is the lowest bit.
     #[inline]
     pub(crate) fn bits(self) -> u64 {
@@ -219,6 +226,13 @@ mod vector {
             Self(i8x16_gt(values, i8x16_splat(i8::MIN + 9)))
         }
 
+        /// Flags control characters, newlines among them, and what is no ASCII.
+        #[inline]
+        pub(crate) fn is_unusual(self) -> Self {
+            // As signed numbers, those beyond ASCII are below 0.
+            Self(i8x16_gt(i8x16_splat(b' ' as i8), self.0))
+        }
+
         /// With these bits set in each lane.
         #[inline]
         pub(super) fn with(self, bits: Splat) -> Self {
@@ -333,6 +347,13 @@ mod vector {
             Self(values.max(u8x16::splat(10)).simd_eq(values))
         }
 
+        /// Flags control characters, newlines among them, and what is no ASCII.
+        #[inline]
+        pub(crate) fn is_unusual(self) -> Self {
+            let above = self.0 - u8x16::splat(b' ');
+            Self(above.max(u8x16::splat(0x80 - b' ')).simd_eq(above))
+        }
+
         /// With these bits set in each lane.
         #[inline]
         pub(super) fn with(self, bits: Splat) -> Self {
@@ -435,6 +456,18 @@ mod tests {
                     assert_eq!(is_ascii_without_nul(&text), is, "{byte} at {at} of {length}");
                 }
                 text[at] = 1;
+            }
+        }
+    }
+
+    #[test]
+    fn control_characters_and_other_than_ascii_are_unusual() {
+        for byte in 0..=u8::MAX {
+            for lane in [0, 15, 16, LANES - 1] {
+                let mut bytes = [b' '; LANES];
+                bytes[lane] = byte;
+                let found = Lanes::load(&bytes).is_unusual();
+                assert_eq!(found, byte < b' ' || byte >= 0x80, "{byte} in {lane}");
             }
         }
     }

@@ -44,6 +44,7 @@ mod copy;
 mod dialect;
 mod family;
 mod filling;
+mod following;
 mod insert;
 mod intake;
 mod joined;

@@ -1,14 +1,13 @@
 //! Which INSERTs of a script may be sent as one: those that stand one behind the other and differ in
 //! their rows only, of constants that mean the same alone and together. In doubt none.
 
-use std::ops::Range;
-
 use memchr::memmem;
 
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
 use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
+use crate::following::Statements;
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::joined::saved_by_one;
 use crate::lanes::{LANES, begin_alike};
@@ -35,6 +34,22 @@ impl Found {
         }
         saved_by_one(self.prefix as usize + self.tail as usize)
     }
+}
+
+/// Statements that may be joined to the one before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Like {
+    /// How many rows they have.
+    pub(crate) rows: u32,
+    /// Whether their rows may have control characters, newlines among them, or other than ASCII.
+    pub(crate) is_unusual: bool,
+}
+
+/// One of them.
+struct One {
+    end: usize,
+    rows: u32,
+    is_unusual: bool,
 }
 
 /// What many texts begin with; most are no longer than what can be looked at at once.
@@ -141,70 +156,85 @@ impl Merger {
         let marks = Marks::new(escapes(self.rules, backslash));
         let columns = Ruled::new(self.rules.inserts.families, &self.families);
         let alike = Alike::new(&marks, columns, self.families.width());
-        self.rows_like(alike, text.wide(), 0..text.get().len())
+        let length = text.get().len();
+        let like = self.rows_like(alike, text.wide(), 0, length)?;
+        (like.end == length).then_some(like.rows)
     }
 
-    /// As [`rows_of_one`](Self::rows_of_one), of a statement in a window.
+    /// As [`rows_of_one`](Self::rows_of_one), of a statement that begins here in a text and whose
+    /// rows end at `most` at the latest.
     #[inline(always)]
     fn rows_like<C: Columns>(
         &self,
         alike: Alike<'_, C>,
-        window: &[u8],
-        statement: Range<usize>,
-    ) -> Option<u32> {
-        let mut near = Near::new(window, statement.start)?;
+        text: &[u8],
+        start: usize,
+        most: usize,
+    ) -> Option<One> {
+        let mut near = Near::new(text, start)?;
         if !self.open || !self.prefix.begins(&near) {
             return None;
         }
         near.pass(self.prefix.len())?;
-        let last = statement.end.checked_sub(self.tail.len())?;
-        let rows = alike.rows(&mut near, last)?;
+        let rows = alike.rows(&mut near, most)?;
+        let last = near.place();
+        let end = last + self.tail.len();
         // Most statements have no tail.
-        let is_tail = self.tail.is_empty() || window.get(last..statement.end)? == self.tail;
-        is_tail.then_some(rows)
+        let is_tail = self.tail.is_empty() || text.get(last..end)? == self.tail;
+        is_tail.then_some(One { end, rows, is_unusual: near.is_unusual() })
     }
 
-    /// How many of these statements, from the first on, differ from the last INSERT in rows only,
-    /// which look as those before them; and how many rows they have.
-    pub(crate) fn count_like(
+    /// Takes as many of these statements, from the first on, as differ from the last INSERT in rows
+    /// only, which look as those before them.
+    pub(crate) fn read_like(
         &self,
-        window: &[u8],
-        places: (&[u32], &[u32]),
+        text: &[u8],
+        statements: &mut impl Statements,
         backslash: Option<bool>,
-    ) -> (usize, u32) {
+    ) -> Like {
         let marks = Marks::new(escapes(self.rules, backslash));
         let (families, width) = (&self.families, self.families.width());
         match self.rules.inserts.families {
-            FamilyRule::Free => self.count(Alike::new(&marks, Free, width), window, places),
+            FamilyRule::Free => self.read(Alike::new(&marks, Free, width), text, statements),
             FamilyRule::Numbering => {
-                self.count(Alike::new(&marks, Numbering::new(families), width), window, places)
+                self.read(Alike::new(&marks, Numbering::new(families), width), text, statements)
             }
             rule => {
-                self.count(Alike::new(&marks, Ruled::new(rule, families), width), window, places)
+                self.read(Alike::new(&marks, Ruled::new(rule, families), width), text, statements)
             }
         }
     }
 
     #[inline(never)]
-    fn count<C: Columns>(
+    fn read<C: Columns>(
         &self,
         alike: Alike<'_, C>,
-        window: &[u8],
-        (starts, ends): (&[u32], &[u32]),
-    ) -> (usize, u32) {
+        text: &[u8],
+        statements: &mut impl Statements,
+    ) -> Like {
         let mut left = self.rows_left();
-        let mut statements = 0;
-        for (start, end) in starts.iter().zip(ends) {
-            let rows = self.rows_like(alike, window, *start as usize..*end as usize);
-            let Some(rest) = rows.and_then(|rows| left.checked_sub(rows)) else { break };
-            (statements, left) = (statements + 1, rest);
+        let mut is_unusual = false;
+        while let Some((start, most)) = statements.next() {
+            let Some(one) = self.rows_like(alike, text, start, most) else { break };
+            let Some(rest) = left.checked_sub(one.rows) else { break };
+            if !statements.take(text, one.end) {
+                break;
+            }
+            left = rest;
+            is_unusual |= one.is_unusual;
         }
-        (statements, self.rows_left() - left)
+        Like { rows: self.rows_left() - left, is_unusual }
     }
 
-    /// So many rows were found by [`count_like`](Self::count_like), and are joined.
+    /// So many rows were found by [`read_like`](Self::read_like), and are joined.
     pub(crate) fn take_like(&mut self, rows: u32) {
         self.rows += rows;
+    }
+
+    /// Whether what is around the rows of the last INSERT has control characters or other than ASCII.
+    pub(crate) fn is_unusual(&self) -> bool {
+        let around = self.prefix.bytes.iter().chain(&self.tail);
+        around.fold(false, |found, byte| found | !matches!(byte, b' '..=0x7f))
     }
 
     /// Bytes of the last INSERT around its rows.
@@ -326,6 +356,7 @@ fn tells_rows_apart(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::following::Known;
 
     fn joins(dialect: Dialect, max_rows: u32, texts: &[&str]) -> Vec<Option<bool>> {
         let mut merger =
@@ -373,8 +404,10 @@ mod tests {
             let whole = Text::new(window.as_bytes(), 0, text.len());
             let found = merger.look(whole, None);
             merger.take(whole.get(), found);
-            let places = (&[0][..], &[text.len() as u32][..]);
-            assert_eq!(merger.count_like(window.as_bytes(), places, None).0, counted);
+            let ends = [text.len() as u32];
+            let mut known = Known::new((&[0], &ends));
+            merger.read_like(window.as_bytes(), &mut known, None);
+            assert_eq!(known.count, counted);
             assert!(merger.look(whole, None).is_some_and(|found| found.joins), "{columns}");
         }
     }

@@ -10,6 +10,7 @@ use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, below};
 use crate::classify::{Classified, plain_start};
 use crate::filling::{Adding, Few};
 use crate::lanes::{LANES, is_ascii};
+use crate::merging::Like;
 use crate::position::{Spot, characters};
 
 /// A plain statement that has not ended yet.
@@ -141,7 +142,7 @@ impl<'a> PlainStatements<'a> {
             state,
             ahead: Ahead::new(base),
             stretch: FIRST_BLOCKS,
-            at: Place { next: 0, base, line, newlines: 0, terminators: 0 },
+            at: Place::new(base, line),
             after: base,
             class: None,
             word: FirstWord::NONE,
@@ -159,8 +160,11 @@ impl<'a> PlainStatements<'a> {
             let before = self.after;
             few.clear();
             few.part(self.spot);
-            self.gather(class, &mut few);
-            let taken = adding.add(&few, class.kind);
+            let like = self.follow_like(adding, &mut few);
+            if like.is_none() {
+                self.gather(class, &mut few);
+            }
+            let taken = adding.add(&few, class.kind, like);
             if let Some(spot) = few.spot(taken, self.blocks.text) {
                 // There is no room.
                 self.after = few.end_before(taken).map_or(before, |end| end + 1);
@@ -192,6 +196,35 @@ impl<'a> PlainStatements<'a> {
             self.used_up && state.read_to > start && state.read_to <= start.saturating_add(longest);
         let begun = self.class.filter(|_| reads_on);
         (self.spot, self.after, begun.map(|class| Begun { start, class, state, longest }))
+    }
+
+    /// Finds a few INSERTs that are like the one before, without a look at blocks.
+    fn follow_like(&mut self, adding: &Adding<'_>, few: &mut Few) -> Option<Like> {
+        if !adding.goes_on() || !self.read_before.is_empty() {
+            return None;
+        }
+        let text = self.blocks.text;
+        let like = adding.find_like(text, self.spot.at, few)?;
+        let end = few.end_before(few.count())?;
+        let mut lines = few.count() as u32 - 1;
+        if like.is_unusual {
+            let read = text.get(self.spot.at..end)?;
+            if !self.blocks.is_allowed(read) {
+                few.clear();
+                few.part(self.spot);
+                return None;
+            }
+            self.ahead.is_ascii &= is_ascii(read);
+            lines = newlines(read);
+        }
+        self.at = Place::new(end + 1, self.spot.line.saturating_add(lines));
+        self.begin(end + 1, end + 1);
+        let start = self.spot.at;
+        self.at = Place::new(start, self.spot.line);
+        self.state = State::new(start);
+        self.stretch = FIRST_BLOCKS;
+        (self.ahead.base, self.ahead.count, self.ahead.complete) = (start, 0, true);
+        Some(like)
     }
 
     /// Finds a few statements of one class, or as many as can be read.
@@ -321,6 +354,11 @@ impl<'a> PlainStatements<'a> {
 }
 
 impl Place {
+    /// Nothing is read behind this place.
+    fn new(base: usize, line: u32) -> Self {
+        Self { next: 0, base, line, newlines: 0, terminators: 0 }
+    }
+
     /// The line of a place of the block.
     #[inline]
     fn line_at(&self, place: usize) -> u32 {

@@ -136,6 +136,48 @@ fn inserts(numbers: &mut Numbers) -> String {
     text
 }
 
+/// Many INSERTs in lines of their own, few of which are not like the one before.
+fn long_run(numbers: &mut Numbers) -> String {
+    let head =
+        ["INSERT INTO t VALUES ", "INSERT INTO t (a,\n b) VALUES ", "REPLACE INTO ä VALUES "]
+            [numbers.below(3)];
+    let tail = ["", "", " ON CONFLICT DO NOTHING", "\n"][numbers.below(4)];
+    let long = format!("'{}", "a; ".repeat(numbers.below(40)));
+    let usual = ["1", "-2.5", "NULL", "'ab'"];
+    let strange = [
+        "0",
+        "'7'",
+        "now()",
+        "'it''s'",
+        "'b\\'c'",
+        "'ä'",
+        "'a\nb'",
+        "'a\0b'",
+        &format!("{long}'"),
+        &format!("{long}ä'"),
+        &format!("{long}\n'"),
+        &format!("{long}''\0'"),
+        "1, 1), (2",
+        "1, 1),\n(2",
+        "1), (2",
+        "1) (",
+        "/* ; */ 1",
+    ];
+    let (kind, rare) = (numbers.below(usual.len()), 1 + numbers.below(200));
+    let mut text = String::new();
+    for _ in 0..numbers.below(400) {
+        let mut value = || match numbers.below(rare) {
+            0 => strange[numbers.below(strange.len())],
+            _ => usual[kind],
+        };
+        let (a, b) = (value(), value());
+        let end = [";\n", ";\n", ";\n", "; ", ";\r\n", "\n;\n"];
+        let end = end[if numbers.below(rare) == 0 { numbers.below(end.len()) } else { 0 }];
+        text.push_str(&format!("{head}({a}, {b}){tail}{end}"));
+    }
+    text
+}
+
 fn options(numbers: &mut Numbers) -> Options {
     let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
     options.transactions =
@@ -168,18 +210,46 @@ fn run(options: Options, script: &str, piece_bytes: usize) -> (Vec<Batch>, Progr
     (host.batches, progress)
 }
 
+/// Whether a script comes out as where each statement is looked at by itself.
+fn comes_out_as_one_by_one(options: Options, script: &str, piece_bytes: usize) {
+    let mut one_by_one = options.clone();
+    one_by_one.limits.max_batch_characters = Some(u64::MAX);
+    let expected = run(one_by_one, script, script.len().max(1));
+    let dialect = options.dialect;
+    let found = run(options, script, piece_bytes);
+    assert_eq!(found, expected, "{dialect:?}, in pieces of {piece_bytes}: {script:?}");
+}
+
 #[test]
 fn many_statements_at_once_come_out_as_one_by_one() {
     let mut numbers = Numbers(1);
-    for round in 0..3000 {
+    for _ in 0..3000 {
         let script = script(&mut numbers);
         let options = options(&mut numbers);
         let piece_bytes = [script.len(), 1 + numbers.below(300)][numbers.below(2)];
-        let mut one_by_one = options.clone();
-        one_by_one.limits.max_batch_characters = Some(u64::MAX);
-        let expected = run(one_by_one, &script, script.len());
-        let dialect = options.dialect;
-        let found = run(options, &script, piece_bytes);
-        assert_eq!(found, expected, "{round}, {dialect:?}, in pieces of {piece_bytes}: {script:?}");
+        comes_out_as_one_by_one(options, &script, piece_bytes);
+    }
+}
+
+#[test]
+fn long_runs_of_inserts_come_out_as_one_by_one() {
+    let mut numbers = Numbers(2);
+    for _ in 0..500 {
+        let script: String = (0..3).map(|_| long_run(&mut numbers)).collect();
+        let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
+        let max_rows = [u32::MAX, 1 + numbers.below(500) as u32][numbers.below(2)];
+        let locates_rows = numbers.below(2) == 0;
+        options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
+        if numbers.below(2) == 0 {
+            let max_batch_bytes = 100 + numbers.below(20_000) as u64;
+            options.limits = Limits {
+                max_batch_bytes,
+                max_statement_bytes: max_batch_bytes + numbers.below(500) as u64,
+                max_statements: 1 + numbers.below(1000) as u32,
+                ..Limits::default()
+            };
+        }
+        let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
+        comes_out_as_one_by_one(options, &script, piece_bytes);
     }
 }

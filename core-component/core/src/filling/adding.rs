@@ -5,9 +5,10 @@ use std::ops::Range;
 use super::few::Few;
 use super::{Filling, SEPARATOR};
 use crate::blocks::below;
+use crate::following::{Following, Known};
 use crate::insert::Text;
 use crate::joined::{PARTED, saved_by_one};
-use crate::merging::{Found, Merger};
+use crate::merging::{Found, Like, Merger};
 use crate::position::Cursor;
 use crate::types::Kind;
 
@@ -81,6 +82,8 @@ pub(crate) struct Adding<'a> {
     longest: usize,
     /// What joins INSERTs, where that is wanted, and how backslashes are read.
     merger: Option<(&'a mut Merger, Option<bool>)>,
+    /// Whether all that were added last are like the one before.
+    goes_on: bool,
     /// What is added last and side by side in the window, and not in the body yet.
     held: Range<usize>,
     taken: u64,
@@ -105,6 +108,7 @@ impl<'a> Adding<'a> {
             most: bytes(room.apart_bytes),
             longest: room.longest,
             merger: None,
+            goes_on: true,
             held: 0..0,
             taken: 0,
             read: 0,
@@ -118,9 +122,18 @@ impl<'a> Adding<'a> {
         self.merger = Some((merger, backslash));
     }
 
+    /// Finds a few INSERTs that are like the last one that was added, and begin here.
+    pub(crate) fn find_like(&self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
+        let (merger, backslash) = self.merger.as_ref()?;
+        let like = merger.read_like(text, &mut Following::new(start, few), *backslash);
+        let is_unusual = like.is_unusual || (few.count() > 0 && merger.is_unusual());
+        (few.count() > 0).then_some(Like { is_unusual, ..like })
+    }
+
     /// Adds those of a few statements that there is room for, up to the first for which there is
-    /// none; how many that are.
-    pub(crate) fn add(&mut self, few: &Few, kind: Kind) -> usize {
+    /// none; how many that are. `like`: all are like the last one that was added.
+    pub(crate) fn add(&mut self, few: &Few, kind: Kind, like: Option<Like>) -> usize {
+        self.goes_on = like.is_some() && few.is_full();
         let (count, joined) = match &mut self.merger {
             None => (self.fit(few), 0),
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
@@ -129,12 +142,18 @@ impl<'a> Adding<'a> {
                 }
                 (self.fit(few), 0)
             }
-            Some(_) => self.join(few),
+            Some(_) => self.join(few, like),
         };
         if count > 0 {
             self.append(few, count, (kind, joined));
         }
         count
+    }
+
+    /// Whether the next statements may be found by [`find_like`](Self::find_like): all that were
+    /// added last were like the one before.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.goes_on
     }
 
     /// How many of these statements there is room for.
@@ -175,7 +194,7 @@ impl<'a> Adding<'a> {
     /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room; how
     /// many there is room for, and, as bits, which of them are joined.
     #[inline(never)]
-    fn join(&mut self, few: &Few) -> (usize, u64) {
+    fn join(&mut self, few: &Few, like: Option<Like>) -> (usize, u64) {
         let most = self.most.saturating_sub(self.apart_bytes());
         let mut left = Left { bytes: self.bytes, apart: most, longest: self.longest };
         let Some((merger, backslash)) = &mut self.merger else { return (0, 0) };
@@ -184,17 +203,23 @@ impl<'a> Adding<'a> {
         let (starts, ends) = (&starts[..most], &ends[..most]);
         let first = self.filling.ends.len();
         let (mut count, mut joined) = (0, 0);
+        // All of them are known, if there is room for all.
+        let mut known = like.filter(|_| most == few.count()).map(|like| (most, like.rows));
         loop {
             // Most are like the ones before them.
             let places = (&starts[count..], &ends[count..]);
-            let (mut like, mut rows) = merger.count_like(self.window, places, *backslash);
+            let read = |places| {
+                let mut known = Known::new(places);
+                let like = merger.read_like(self.window, &mut known, *backslash);
+                (known.count, like.rows)
+            };
+            let (mut like, mut rows) = known.take().unwrap_or_else(|| read(places));
             if like > 0 {
                 let saved = saved_by_one(merger.around_rows());
                 let places = (&places.0[..like], &places.1[..like]);
                 let fitting = left.take_all(places, saved);
                 if fitting < like {
-                    let places = (&places.0[..fitting], &places.1[..fitting]);
-                    (like, rows) = merger.count_like(self.window, places, *backslash);
+                    (like, rows) = read((&places.0[..fitting], &places.1[..fitting]));
                 }
                 if like > 0 {
                     merger.take_like(rows);
@@ -202,6 +227,7 @@ impl<'a> Adding<'a> {
                     joined |= below(count + like) & !below(count);
                     count += like;
                 }
+                self.goes_on |= like == few.count();
             }
             let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
             let text = Text::new(self.window, *start as usize, *end as usize);
