@@ -15,7 +15,7 @@ use crate::splitter::Statement;
 use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason, Stretch};
 
 pub(crate) use self::adding::{Adding, Room};
-pub(crate) use self::few::Few;
+pub(crate) use self::few::{FEW, Few};
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";

@@ -8,7 +8,7 @@ use memchr::{memchr_iter, memrchr};
 
 use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, below};
 use crate::classify::{Classified, plain_start};
-use crate::filling::{Adding, Few};
+use crate::filling::{Adding, FEW, Few};
 use crate::lanes::{LANES, is_ascii};
 use crate::merging::Like;
 use crate::position::{Spot, characters};
@@ -95,12 +95,9 @@ pub(crate) struct PlainStatements<'a> {
 struct Place {
     /// Which block comes next.
     next: usize,
-    /// Where the one before it begins.
-    base: usize,
     /// The line that it begins in.
     line: u32,
-    newlines: u64,
-    /// What ends the statements that are still to be read.
+    /// What ends the statements that are still to be read in the one before.
     terminators: u64,
 }
 
@@ -118,10 +115,8 @@ impl<'a> PlainStatements<'a> {
     /// Begins behind a statement: at `spot`. None where no plain statement follows.
     pub(crate) fn new(blocks: Blocks<'a>, spot: Spot, longest: usize) -> Option<Self> {
         let mut new = Self::at(blocks, spot, State::new(spot.at), longest);
-        new.begin(spot.at, spot.at);
+        new.begin_anew(spot.at, spot.line);
         new.class?;
-        (new.at.base, new.at.line) = (new.spot.at, new.spot.line);
-        new.ahead.base = new.spot.at;
         Some(new)
     }
 
@@ -129,7 +124,6 @@ impl<'a> PlainStatements<'a> {
     pub(crate) fn within(blocks: Blocks<'a>, spot: Spot, begun: &Begun) -> Self {
         let mut new = Self::at(blocks, spot, begun.state, begun.longest);
         new.class = Some(begun.class);
-        new.at.base = begun.state.read_to;
         new.ahead.base = begun.state.read_to;
         new.read_before = spot.at..begun.state.read_to;
         new
@@ -142,7 +136,7 @@ impl<'a> PlainStatements<'a> {
             state,
             ahead: Ahead::new(base),
             stretch: FIRST_BLOCKS,
-            at: Place::new(base, line),
+            at: Place { next: 0, line, terminators: 0 },
             after: base,
             class: None,
             word: FirstWord::NONE,
@@ -217,13 +211,7 @@ impl<'a> PlainStatements<'a> {
             self.ahead.is_ascii &= is_ascii(read);
             lines = newlines(read);
         }
-        self.at = Place::new(end + 1, self.spot.line.saturating_add(lines));
-        self.begin(end + 1, end + 1);
-        let start = self.spot.at;
-        self.at = Place::new(start, self.spot.line);
-        self.state = State::new(start);
-        self.stretch = FIRST_BLOCKS;
-        (self.ahead.base, self.ahead.count, self.ahead.complete) = (start, 0, true);
+        self.begin_anew(end + 1, self.spot.line.saturating_add(lines));
         Some(like)
     }
 
@@ -238,7 +226,7 @@ impl<'a> PlainStatements<'a> {
                     }
                 }
                 Pause::Ended(end) => {
-                    self.begin(end + 1, self.at.base + LANES);
+                    self.begin(end + 1);
                     if self.class != Some(class) {
                         return;
                     }
@@ -253,35 +241,42 @@ impl<'a> PlainStatements<'a> {
     /// scripts are read.
     #[inline(never)]
     fn follow(&mut self, few: &mut Few) -> Pause {
-        let Self { mut at, mut spot, word, .. } = *self;
-        let text = self.blocks.text;
-        let ahead = &self.ahead;
+        let Self { mut at, word, .. } = *self;
+        let (text, ahead) = (self.blocks.text, &self.ahead);
         if at.line > MOST_LINES {
             return Pause::Stop;
         }
+        let before = few.count();
+        let (mut count, mut start) = (before, self.spot.at);
         let pause = loop {
             if at.terminators == 0 {
                 if at.next == ahead.count {
                     break Pause::Blocks;
                 }
                 at.move_on(ahead);
-                continue;
             }
-            if few.is_full() {
-                break Pause::Stop;
+            // One way back to the top: each costs something in the sandbox.
+            if at.terminators != 0 {
+                if count == FEW {
+                    break Pause::Stop;
+                }
+                let end = at.end(ahead);
+                few.put(count, start, end);
+                count += 1;
+                at.terminators &= at.terminators - 1;
+                if !word.begins_line(text, end + 1) {
+                    break Pause::Ended(end);
+                }
+                start = end + 2;
             }
-            let place = at.terminators.trailing_zeros() as usize;
-            at.terminators &= at.terminators - 1;
-            let end = at.base + place;
-            few.push(spot.at, end);
-            if !word.begins_line(text, end + 1) {
-                break Pause::Ended(end);
-            }
-            let line = at.line_at(place) + 1;
-            spot = Spot { at: end + 2, line, column: 1 };
         };
-        (self.at, self.spot) = (at, spot);
-        if let Some(end) = few.end_before(few.count()) {
+        few.set_count(count);
+        self.at = at;
+        if start != self.spot.at {
+            let line = self.line_of(start - 2).wrapping_add(1);
+            self.spot = Spot { at: start, line, column: 1 };
+        }
+        if let Some(end) = few.end_before(count).filter(|_| count > before) {
             self.after = end + 1;
             if !self.read_before.is_empty() && self.look_before(few).is_none() {
                 few.clear();
@@ -290,6 +285,21 @@ impl<'a> PlainStatements<'a> {
             }
         }
         pause
+    }
+
+    /// The line of a place that is in the blocks or behind them.
+    fn line_of(&self, place: usize) -> u32 {
+        let (base, Place { next, line, .. }) = (self.ahead.base, self.at);
+        let known = base + LANES * next;
+        if place >= known {
+            let behind = self.blocks.text.get(known..place).unwrap_or_default();
+            return line.saturating_add(newlines(behind));
+        }
+        let index = place.saturating_sub(base) / LANES;
+        let blocks = self.ahead.newlines.get(index..next).unwrap_or_default();
+        let all: u32 = blocks.iter().map(|block| block.count_ones()).sum();
+        let before = blocks.first().map_or(0, |block| block & below((place - base) % LANES));
+        line.wrapping_sub(all).wrapping_add(before.count_ones())
     }
 
     #[cold]
@@ -321,18 +331,27 @@ impl<'a> PlainStatements<'a> {
         Some(())
     }
 
-    /// Begins the next statement, which is behind white space from `after` on. Newlines before
-    /// `known` are those of the block.
+    /// Begins the next statement, which is behind white space from `after` on, in this line; the
+    /// blocks that were read are of no use for it.
+    fn begin_anew(&mut self, after: usize, line: u32) {
+        (self.ahead.base, self.ahead.count, self.ahead.complete) = (after, 0, true);
+        self.at = Place { next: 0, line, terminators: 0 };
+        self.begin(after);
+        (self.ahead.base, self.at.line) = (self.spot.at, self.spot.line);
+        self.state = State::new(self.spot.at);
+        self.stretch = FIRST_BLOCKS;
+    }
+
+    /// Begins the next statement, which is behind white space from `after` on.
     #[cold]
     #[inline(never)]
-    fn begin(&mut self, after: usize, known: usize) {
+    fn begin(&mut self, after: usize) {
         self.after = after;
         let text = self.blocks.text;
         let space = text.get(after..).unwrap_or_default();
         let blank = space.iter().take_while(|byte| self.blocks.marks.is_space(**byte)).count();
         let start = after + blank;
-        let beyond = newlines(text.get(known..start).unwrap_or_default());
-        let line = self.at.line_at(start - self.at.base).saturating_add(beyond);
+        let line = self.line_of(start);
         let before = text.get(self.spot.at..start).unwrap_or_default();
         let column = match memrchr(b'\n', before) {
             Some(newline) => characters(&before[newline + 1..]).saturating_add(1),
@@ -354,24 +373,18 @@ impl<'a> PlainStatements<'a> {
 }
 
 impl Place {
-    /// Nothing is read behind this place.
-    fn new(base: usize, line: u32) -> Self {
-        Self { next: 0, base, line, newlines: 0, terminators: 0 }
-    }
-
-    /// The line of a place of the block.
+    /// Where the next statement ends in the block.
     #[inline]
-    fn line_at(&self, place: usize) -> u32 {
-        self.line.wrapping_add((self.newlines & below(place)).count_ones())
+    fn end(&self, ahead: &Ahead) -> usize {
+        let behind = ahead.base + LANES * self.next;
+        behind - LANES + self.terminators.trailing_zeros() as usize
     }
 
     #[inline]
     fn move_on(&mut self, ahead: &Ahead) {
         let index = self.next % MOST_BLOCKS;
-        self.line = self.line_at(LANES);
         self.next += 1;
-        self.base = ahead.base + LANES * index;
-        self.newlines = ahead.newlines[index];
+        self.line = self.line.wrapping_add(ahead.newlines[index].count_ones());
         self.terminators = ahead.terminators[index];
     }
 }

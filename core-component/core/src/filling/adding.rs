@@ -282,9 +282,15 @@ impl<'a> Adding<'a> {
 
     /// Adds statements that stand side by side, from `start` on.
     fn append_whole(&mut self, start: u32, ends: &[u32]) {
-        // Many at once: bodies and windows stay below 4 GiB.
+        // Bodies and windows stay below 4 GiB.
         let before = narrow(self.filled()).wrapping_sub(start).wrapping_add(2);
-        self.filling.ends.extend(ends.iter().map(|end| end.wrapping_add(before)));
+        let list = &mut self.filling.ends;
+        // Many at once, as each turn of a loop costs something in the sandbox.
+        let (many, others) = ends.as_chunks::<16>();
+        for ends in many {
+            list.extend_from_slice(&ends.map(|end| end.wrapping_add(before)));
+        }
+        list.extend(others.iter().map(|end| end.wrapping_add(before)));
         let last = ends.last().copied().unwrap_or(start);
         self.add_text(start as usize..last as usize + 1);
     }

@@ -7,7 +7,7 @@ use crate::blocks::below;
 use crate::position::{Cursor, Spot};
 
 /// How many statements are added at once.
-const FEW: usize = 64;
+pub(crate) const FEW: usize = 64;
 
 /// A few statements of one window, each of which ends in a semicolon. Where they stand side by side,
 /// with nothing but a newline between them, only the first needs a line and a column.
@@ -44,10 +44,20 @@ impl Few {
     /// Adds the statement from `start` to `end`, for which there must be room.
     #[inline]
     pub(crate) fn push(&mut self, start: usize, end: usize) {
-        let index = self.count % FEW;
-        self.starts[index] = narrow(start);
-        self.ends[index] = narrow(end);
+        self.put(self.count, start, end);
         self.count += 1;
+    }
+
+    /// The statement of this index is the one from `start` to `end`, once
+    /// [`set_count`](Self::set_count) says that it is there.
+    #[inline]
+    pub(crate) fn put(&mut self, index: usize, start: usize, end: usize) {
+        self.starts[index % FEW] = narrow(start);
+        self.ends[index % FEW] = narrow(end);
+    }
+
+    pub(crate) fn set_count(&mut self, count: usize) {
+        self.count = count;
     }
 
     /// The next one, which begins at `spot`, is not side by side with the one before.
