@@ -5,11 +5,15 @@
 //! Cost of a block: seven to ten comparisons of all its bytes, and no branch for a string or a pair
 //! of parentheses in it.
 
-use memchr::{memchr, memchr2};
+mod closer;
+
+use memchr::memchr;
+
+use self::closer::{Found, Rare};
 
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
-use crate::lanes::{LANES, Lanes, Seen, Set, Splat, equal};
+use crate::lanes::{LANES, Lanes, Seen, Set, Splat};
 
 /// What to look for: one dialect's bytes, and what the session says of backslashes.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +109,8 @@ pub(crate) struct Ahead {
     /// What ends statements in each.
     pub(crate) terminators: [u64; MOST_BLOCKS],
     pub(crate) newlines: [u64; MOST_BLOCKS],
+    /// What opens strings in each.
+    openings: [u64; MOST_BLOCKS],
     /// Whether all of the last is read; else something in it is left to the lexer.
     pub(crate) complete: bool,
     /// Whether all that was read is ASCII, of these blocks and of those before.
@@ -115,7 +121,22 @@ impl Ahead {
     /// Nothing is read, up to `base`.
     pub(crate) fn new(base: usize) -> Self {
         let none = [0; MOST_BLOCKS];
-        Self { base, count: 0, terminators: none, newlines: none, complete: true, is_ascii: true }
+        Self {
+            base,
+            count: 0,
+            terminators: none,
+            newlines: none,
+            openings: none,
+            complete: true,
+            is_ascii: true,
+        }
+    }
+
+    /// Where the last string is opened in so many blocks, if any is.
+    fn opened_at(&self, count: usize) -> Option<usize> {
+        let blocks = self.openings.get(..count)?;
+        let index = blocks.iter().rposition(|openings| *openings != 0)?;
+        Some(self.base + LANES * index + blocks[index].checked_ilog2()? as usize)
     }
 
     /// Where what was read ends.
@@ -134,221 +155,193 @@ pub(crate) struct Blocks<'a> {
     pub(crate) escapes: bool,
 }
 
-/// What was found in a block, as bits.
+/// What changes from block to block.
 #[derive(Clone, Copy)]
-struct Found {
-    quotes: u64,
-    others: u64,
-    /// Letters that say of a string behind them how it is read.
-    letters: u64,
-    /// What is not read yet.
-    visible: u64,
-    /// What is inside a string.
-    inside: u64,
-}
-
-impl Found {
-    /// What must be looked at closer.
-    #[inline]
-    fn unclear(&self) -> u64 {
-        let prefixed = self.quotes & self.inside & self.letters;
-        self.visible & ((self.others & !self.inside) | prefixed)
-    }
-}
-
-/// What is known where reading has come to and changes in few blocks.
-#[derive(Clone, Copy)]
-struct Rare {
-    escaped: u64,
-    other: Closed,
-    read_to: usize,
-}
-
-/// What a byte is that may mean something outside strings.
-enum Look {
-    Nothing,
-    /// It opens a name in quotes.
-    Quoted(Closed),
-    /// The lexer must read it.
-    Unknown,
+struct Carried {
+    /// Whether it is inside a string: all ones or all zeros.
+    in_string: u64,
+    /// One if a string was closed by the byte before.
+    closed: u64,
+    /// One if the byte before says of a string how it is read.
+    letter: u64,
+    depth: u32,
+    seen: Seen,
 }
 
 impl Blocks<'_> {
     /// Reads blocks from `base` on, at most so many, up to one that is not complete or in which the
     /// text ends. The state moves on behind those that are complete. None is read where one has a
     /// NUL that the lexer must see.
-    #[inline(never)]
     pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
         let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
-        let State { mut in_string, mut closed, mut depth, .. } = *state;
-        // What is known beyond that changes seldom.
-        let mut rare = Rare { escaped: state.escaped, other: state.other, read_to: state.read_to };
-        let mut opened = (0_u64, 0);
+        let blocks = &blocks[..blocks.len().min(most.min(MOST_BLOCKS))];
+        let State { in_string, closed, depth, .. } = *state;
         let before = base.checked_sub(1).and_then(|before| self.text.get(before));
-        let mut letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
-        let set = self.marks.others;
-        let (prefixes, parentheses) = (self.marks.prefixes, self.marks.parentheses);
-        let mut seen = Seen::new();
-        let mut at = base;
-        let mut count = 0;
-        let mut complete = true;
-        for block in blocks.iter().take(most.min(MOST_BLOCKS)) {
-            let index = count % MOST_BLOCKS;
-            count += 1;
-            let lanes = Lanes::load(block);
-            seen = seen.with(lanes);
-            let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
-            let others = lanes.any_of(set).bits();
-            let mut letters = 0;
-            if prefixes {
-                let found = lanes.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits();
-                letters = found << 1 | letter;
-                letter = found >> 63;
+        let letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
+        let mut carried = Carried { in_string, closed, letter, depth, seen: Seen::new() };
+        let mut rare = Rare::new(state);
+        (ahead.base, ahead.count, ahead.complete) = (base, 0, true);
+        loop {
+            if !rare.reaches(ahead.end()) {
+                let rest = &blocks[ahead.count..];
+                match (self.marks.prefixes, self.marks.parentheses) {
+                    (false, false) => self.run::<false, false>(rest, &mut carried, ahead),
+                    (false, true) => self.run::<false, true>(rest, &mut carried, ahead),
+                    (true, false) => self.run::<true, false>(rest, &mut carried, ahead),
+                    (true, true) => self.run::<true, true>(rest, &mut carried, ahead),
+                }
             }
-            let mut visible = u64::MAX;
-            let mut inside = parity(quotes) ^ in_string;
-            let backslashes = match self.escapes && others != 0 {
-                true => lanes.equal(Splat::new(b'\\')).bits(),
-                false => 0,
-            };
-            let known = rare.escaped | u64::from(rare.read_to > at) | backslashes;
-            if known | (others & !inside) | (quotes & inside & letters) != 0 {
-                let found = Found { quotes, others, letters, visible, inside };
-                let looked = self.look_closer(at, found, in_string, &mut rare);
-                (quotes, visible, inside, complete) = looked;
-            }
-            let plain = visible & !inside;
-            let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
-            let mut depth_behind = depth;
-            if parentheses {
-                let opens = lanes.equal(Splat::new(b'(')).bits() & plain;
-                let parens = opens | lanes.equal(Splat::new(b')')).bits() & plain;
-                (terminators, depth_behind) = outside(terminators, opens, parens, depth);
-            }
-            ahead.terminators[index] = terminators;
-            ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
-            if !complete {
+            let Some(block) = blocks.get(ahead.count) else { break };
+            if !self.read_closer(block, &mut carried, &mut rare, ahead) {
+                ahead.complete = false;
                 break;
             }
-            depth = depth_behind;
-            quotes &= visible;
-            let closings = quotes & !inside;
-            // A quote right behind a closed one is part of the same string.
-            let openings = quotes & inside & !(closings << 1 | closed);
-            if openings != 0 {
-                opened = (openings, at);
-            }
-            closed = closings >> 63;
-            in_string = (inside.cast_signed() >> 63).cast_unsigned();
-            at += LANES;
         }
-        if !seen.is_ascii_without_nul() {
-            let read = blocks[..count].as_flattened();
+        let count = ahead.count;
+        ahead.count += usize::from(!ahead.complete);
+        if !carried.seen.is_ascii_without_nul() {
+            let read = blocks[..ahead.count].as_flattened();
             if !self.is_allowed(read) {
-                (ahead.base, ahead.count, ahead.complete) = (base, 0, false);
+                (ahead.count, ahead.complete) = (0, false);
                 return;
             }
             ahead.is_ascii &= read.is_ascii();
         }
-        (ahead.base, ahead.count, ahead.complete) = (base, count, complete);
+        let Carried { in_string, closed, depth, .. } = carried;
         let Rare { escaped, other, read_to } = rare;
-        let opened_at = match opened {
-            (0, _) => state.opened_at,
-            (openings, at) => Some(at + 63 - openings.leading_zeros() as usize),
-        };
-        let read_to = read_to.max(at);
+        let opened_at = ahead.opened_at(count).or(state.opened_at);
+        let read_to = read_to.max(base + LANES * count);
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
+    }
+
+    /// Reads these blocks, up to one that must be looked at closer. Nothing is called here, as all
+    /// that is at hand would have to be put aside for it.
+    #[inline(never)]
+    fn run<const PREFIXES: bool, const PARENTHESES: bool>(
+        &self,
+        blocks: &[[u8; LANES]],
+        carried: &mut Carried,
+        ahead: &mut Ahead,
+    ) {
+        let Carried { mut in_string, mut closed, mut letter, mut depth, mut seen } = *carried;
+        let (set, escapes, mut count) = (self.marks.others, self.escapes, ahead.count);
+        for block in blocks {
+            let index = count % MOST_BLOCKS;
+            let lanes = Lanes::load(block);
+            let quotes = lanes.equal(Splat::new(b'\'')).bits();
+            let inside = parity(quotes) ^ in_string;
+            let others = lanes.any_of(set);
+            if others.is_any() {
+                let escapes = escapes && lanes.equal(Splat::new(b'\\')).is_any();
+                let unclear = others.bits() & !inside;
+                if escapes || (unclear != 0 && !are_signs(lanes, unclear)) {
+                    break;
+                }
+            }
+            let letters = if PREFIXES { lanes.letters() } else { 0 };
+            if PREFIXES && quotes & inside & (letters << 1 | letter) != 0 {
+                break;
+            }
+            let mut terminators = lanes.equal(Splat::new(b';')).bits() & !inside;
+            if PARENTHESES {
+                let (opens, parens) = lanes.parentheses();
+                let (opens, parens) = (opens & !inside, parens & !inside);
+                let Some(nested) = flat(opens, parens, depth) else { break };
+                terminators &= !nested;
+                depth = (nested >> 63) as u32;
+            }
+            ahead.terminators[index] = terminators;
+            ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
+            ahead.openings[index] = openings(quotes, inside, closed);
+            seen = seen.with(lanes);
+            letter = letters >> 63;
+            closed = (quotes & !inside) >> 63;
+            in_string = (inside.cast_signed() >> 63).cast_unsigned();
+            count += 1;
+        }
+        *carried = Carried { in_string, closed, letter, depth, seen };
+        ahead.count = count;
+    }
+
+    /// Reads the block that comes next, whatever is in it; false where something of it is left to
+    /// the lexer.
+    #[cold]
+    #[inline(never)]
+    fn read_closer(
+        &self,
+        block: &[u8; LANES],
+        carried: &mut Carried,
+        rare: &mut Rare,
+        ahead: &mut Ahead,
+    ) -> bool {
+        let (index, at) = (ahead.count % MOST_BLOCKS, ahead.end());
+        let Carried { in_string, closed, letter, depth, .. } = *carried;
+        let lanes = Lanes::load(block);
+        let (letters, letter_behind) = match self.marks.prefixes {
+            true => (lanes.letters() << 1 | letter, lanes.letters() >> 63),
+            false => (0, 0),
+        };
+        let quotes = lanes.equal(Splat::new(b'\'')).bits();
+        let others = lanes.any_of(self.marks.others).bits();
+        let inside = parity(quotes) ^ in_string;
+        let mut found = Found { quotes, others, letters, visible: u64::MAX, inside };
+        let complete = self.look_closer(at, &mut found, in_string, rare);
+        let Found { quotes, visible, inside, .. } = found;
+        let plain = visible & !inside;
+        let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
+        let mut depth = depth;
+        if self.marks.parentheses {
+            let (opens, parens) = lanes.parentheses();
+            (terminators, depth) = outside(terminators, opens & plain, parens & plain, depth);
+        }
+        ahead.terminators[index] = terminators;
+        ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
+        carried.seen = carried.seen.with(lanes);
+        if complete {
+            let quotes = quotes & visible;
+            ahead.openings[index] = openings(quotes, inside, closed);
+            let seen = carried.seen;
+            let closed = (quotes & !inside) >> 63;
+            let in_string = (inside.cast_signed() >> 63).cast_unsigned();
+            *carried = Carried { in_string, closed, letter: letter_behind, depth, seen };
+            ahead.count += 1;
+        }
+        complete
     }
 
     /// Whether a text may stand in a statement.
     pub(crate) fn is_allowed(&self, text: &[u8]) -> bool {
         !self.marks.refuses_nul || memchr(0, text).is_none()
     }
+}
 
-    /// Looks at each byte that may mean something, up to one that the lexer must read: the quotes,
-    /// what is to be read here, what of it is inside a string, and whether that is all of the block.
-    #[cold]
-    #[inline(never)]
-    fn look_closer(
-        &self,
-        base: usize,
-        mut found: Found,
-        in_string: u64,
-        rare: &mut Rare,
-    ) -> (u64, u64, u64, bool) {
-        let Rare { escaped: first, mut other, mut read_to } = *rare;
-        let mut next_escaped = 0;
-        if self.escapes {
-            let block = self.text.get(base..).and_then(|rest| rest.first_chunk());
-            let backslashes = block.map_or(0, |block| equal(block, b"\\"));
-            let escaped;
-            (escaped, next_escaped) = escapes(backslashes, first);
-            found.quotes &= !escaped;
-        }
-        if read_to > base {
-            found.visible = from(read_to - base);
-        }
-        found.inside = parity(found.quotes & found.visible) ^ in_string;
-        loop {
-            let unclear = found.unclear();
-            if unclear == 0 {
-                *rare = Rare { escaped: next_escaped, other, read_to };
-                return (found.quotes, found.visible, found.inside, true);
-            }
-            let place = unclear.trailing_zeros() as usize;
-            match self.look(base + place, &other) {
-                Look::Nothing => found.others &= !(1 << place),
-                Look::Quoted(closed) => {
-                    found.visible &= !(from(place) & below(closed.at - base));
-                    found.inside = parity(found.quotes & found.visible) ^ in_string;
-                    other = closed;
-                    read_to = closed.at;
-                }
-                Look::Unknown => {
-                    return (found.quotes, found.visible & below(place), found.inside, false);
-                }
-            }
-        }
-    }
+/// Whether these bytes are dashes behind each of which comes no other one.
+#[inline]
+fn are_signs(lanes: Lanes, bytes: u64) -> bool {
+    let dashes = lanes.equal(Splat::new(b'-')).bits();
+    // What comes behind the last one is not known.
+    bytes & !(dashes & !(dashes >> 1) & u64::MAX >> 1) == 0
+}
 
-    fn look(&self, at: usize, last: &Closed) -> Look {
-        let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
-        let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
-        let opens_line = |second| self.marks.slash_comments && opens_comment(second);
-        match self.marks.classes[usize::from(*byte)] {
-            Class::Dash if !opens_comment(b'-') => Look::Nothing,
-            Class::Slash if !(opens_comment(b'*') || opens_line(b'/')) => Look::Nothing,
-            Class::Quote if *byte != b'\'' => self.quoted(at, last),
-            _ => Look::Unknown,
-        }
-    }
+/// What opens strings. `closed`: one if the byte before closes one.
+#[inline]
+fn openings(quotes: u64, inside: u64, closed: u64) -> u64 {
+    // A quote right behind a closed one is part of the same string.
+    quotes & inside & !((quotes & !inside) << 1 | closed)
+}
 
-    /// What is in the quotes that open at `at`, if they hold no backslash that counts.
-    fn quoted(&self, at: usize, last: &Closed) -> Look {
-        let (byte, rest) = (self.text[at], &self.text[at + 1..]);
-        let Some(quote) = self.quotes.iter().find(|quote| quote.open == byte) else {
-            return Look::Unknown;
-        };
-        let end = match quote.backslash {
-            true => memchr2(quote.close, b'\\', rest),
-            false => memchr(quote.close, rest),
-        };
-        let Some(end) = end.filter(|end| rest[*end] == quote.close) else { return Look::Unknown };
-        let goes_on = last.at == at && last.close == byte;
-        let opened_at = if goes_on { last.opened_at } else { Some(at) };
-        Look::Quoted(Closed { close: quote.close, at: at + 1 + end + 1, opened_at })
-    }
+/// What stands inside parentheses that are not nested; none where some are.
+#[inline]
+fn flat(opens: u64, parens: u64, depth: u32) -> Option<u64> {
+    let inside = parity(parens) ^ 0_u64.wrapping_sub(u64::from(depth));
+    // Each opens where none is open, or closes the one that is.
+    (depth <= 1 && parens & inside == opens).then_some(inside)
 }
 
 /// The terminators that stand outside parentheses, and the depth behind the block.
-#[inline]
 fn outside(terminators: u64, opens: u64, parens: u64, depth: u32) -> (u64, u32) {
-    if depth <= 1 {
-        let inside = parity(parens) ^ 0_u64.wrapping_sub(u64::from(depth));
-        // Each opens where none is open, or closes the one that is.
-        if parens & inside == opens {
-            return (terminators & !inside, (inside >> 63) as u32);
-        }
+    if let Some(inside) = flat(opens, parens, depth) {
+        return (terminators & !inside, (inside >> 63) as u32);
     }
     let (mut outside, mut depth, mut rest) = (0, depth, terminators | parens);
     while rest != 0 {
@@ -372,20 +365,6 @@ fn parity(mut bits: u64) -> u64 {
         bits ^= bits << shift;
     }
     bits
-}
-
-/// The places behind a backslash that is not escaped itself, and whether the first of the next
-/// block is one.
-fn escapes(mut backslashes: u64, first: u64) -> (u64, u64) {
-    let (mut escaped, mut next) = (first, 0);
-    backslashes &= !first;
-    while backslashes != 0 {
-        let bit = backslashes & backslashes.wrapping_neg();
-        escaped |= bit << 1;
-        next = bit >> 63;
-        backslashes &= !(bit | bit << 1);
-    }
-    (escaped, next)
 }
 
 /// The bits from this place on.

@@ -23,24 +23,6 @@ impl Lanes {
         Self([0, 1, 2, 3].map(|part: usize| Part::load(&parts[part])))
     }
 
-    /// This byte in each lane.
-    #[inline]
-    fn of(byte: u8) -> Self {
-        Self::load(&[byte; LANES])
-    }
-
-    /// The higher byte of each lane.
-    #[inline]
-    fn higher(self, other: Self) -> Self {
-        Self([0, 1, 2, 3].map(|part: usize| self.0[part].higher(other.0[part])))
-    }
-
-    /// Each lane less one, and 0xff in place of 0.
-    #[inline]
-    fn less_one(self) -> Self {
-        Self(self.0.map(Part::less_one))
-    }
-
     /// Flags the lanes that are this byte.
     #[inline]
     pub(crate) fn equal(self, byte: Splat) -> Self {
@@ -64,11 +46,30 @@ impl Lanes {
         Self([0, 1, 2, 3].map(|part: usize| self.0[part].or(other.0[part])))
     }
 
+    /// Whether any bit is set.
+    #[inline]
+    pub(crate) fn is_any(self) -> bool {
+        let [a, b, c, d] = self.0;
+        a.or(b).or(c.or(d)).is_any()
+    }
+
     /// Whether any byte is: see [`Part::is_unusual`].
     #[inline]
     pub(crate) fn is_unusual(self) -> bool {
-        let [a, b, c, d] = self.0.map(Part::is_unusual);
-        a.or(b).or(c.or(d)).is_any()
+        Self(self.0.map(Part::is_unusual)).is_any()
+    }
+
+    /// The letters that may say of a string behind them how it is read, as bits.
+    #[inline]
+    pub(crate) fn letters(self) -> u64 {
+        self.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits()
+    }
+
+    /// What opens parentheses, and all of them, as bits.
+    #[inline]
+    pub(crate) fn parentheses(self) -> (u64, u64) {
+        let opens = self.equal(Splat::new(b'(')).bits();
+        (opens, opens | self.equal(Splat::new(b')')).bits())
     }
 
     /// The highest bit of each lane: the first lane is the lowest bit.
@@ -100,8 +101,8 @@ pub(crate) fn is_ascii(text: &[u8]) -> bool {
 /// Bytes that were looked at.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
-    /// The highest of each lane, less one: below NUL comes 0xff.
-    highest: Lanes,
+    /// The highest of each lane of all parts, less one: below NUL comes 0xff.
+    highest: Part,
 }
 
 impl Seen {
@@ -109,18 +110,19 @@ impl Seen {
     const LIMIT: u8 = 0x7e;
 
     pub(crate) fn new() -> Self {
-        Self { highest: Lanes::of(Self::LIMIT) }
+        Self { highest: Part::load(&[Self::LIMIT; PART]) }
     }
 
     /// With these as well.
     #[inline]
     pub(crate) fn with(self, lanes: Lanes) -> Self {
-        Self { highest: self.highest.higher(lanes.less_one()) }
+        let [a, b, c, d] = lanes.0.map(Part::less_one);
+        Self { highest: self.highest.higher(a.higher(b).higher(c.higher(d))) }
     }
 
     /// Whether all of them are ASCII, and none is NUL.
     pub(crate) fn is_ascii_without_nul(self) -> bool {
-        self.highest.equal(Splat::new(Self::LIMIT)).bits() == u64::MAX
+        self.highest.equal(Splat::new(Self::LIMIT)).bits() == u16::MAX
     }
 }
 

@@ -1,0 +1,148 @@
+//! A closer look at a block in which some byte may mean something: what it means is found one byte
+//! after the other, and what only the lexer knows is left to it.
+
+use memchr::{memchr, memchr2};
+
+use super::{Blocks, Closed, State, below, from, parity};
+use crate::classes::Class;
+use crate::lanes::equal;
+
+/// What was found in a block, as bits.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub(super) quotes: u64,
+    pub(super) others: u64,
+    /// Letters that say of a string behind them how it is read.
+    pub(super) letters: u64,
+    /// What is not read yet.
+    pub(super) visible: u64,
+    /// What is inside a string.
+    pub(super) inside: u64,
+}
+
+impl Found {
+    /// What must be looked at closer.
+    #[inline]
+    fn unclear(&self) -> u64 {
+        let prefixed = self.quotes & self.inside & self.letters;
+        self.visible & ((self.others & !self.inside) | prefixed)
+    }
+}
+
+/// What is known where reading has come to and matters to few blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Rare {
+    pub(super) escaped: u64,
+    pub(super) other: Closed,
+    pub(super) read_to: usize,
+}
+
+impl Rare {
+    pub(super) fn new(state: &State) -> Self {
+        let State { escaped, other, read_to, .. } = *state;
+        Self { escaped, other, read_to }
+    }
+
+    /// Whether it matters to the block that begins here.
+    pub(super) fn reaches(&self, base: usize) -> bool {
+        self.escaped != 0 || self.read_to > base
+    }
+}
+
+/// What a byte is that may mean something outside strings.
+enum Look {
+    Nothing,
+    /// It opens a name in quotes.
+    Quoted(Closed),
+    /// The lexer must read it.
+    Unknown,
+}
+
+impl Blocks<'_> {
+    /// Looks at each byte that may mean something, up to one that the lexer must read; whether that
+    /// is all of the block.
+    pub(super) fn look_closer(
+        &self,
+        base: usize,
+        found: &mut Found,
+        in_string: u64,
+        rare: &mut Rare,
+    ) -> bool {
+        let Rare { escaped: first, mut other, mut read_to } = *rare;
+        let mut next_escaped = 0;
+        if self.escapes {
+            let block = self.text.get(base..).and_then(|rest| rest.first_chunk());
+            let backslashes = block.map_or(0, |block| equal(block, b"\\"));
+            let escaped;
+            (escaped, next_escaped) = escapes(backslashes, first);
+            found.quotes &= !escaped;
+        }
+        if read_to > base {
+            found.visible = from(read_to - base);
+        }
+        found.inside = parity(found.quotes & found.visible) ^ in_string;
+        loop {
+            let unclear = found.unclear();
+            if unclear == 0 {
+                *rare = Rare { escaped: next_escaped, other, read_to };
+                return true;
+            }
+            let place = unclear.trailing_zeros() as usize;
+            match self.look(base + place, &other) {
+                Look::Nothing => found.others &= !(1 << place),
+                Look::Quoted(closed) => {
+                    found.visible &= !(from(place) & below(closed.at - base));
+                    found.inside = parity(found.quotes & found.visible) ^ in_string;
+                    other = closed;
+                    read_to = closed.at;
+                }
+                Look::Unknown => {
+                    found.visible &= below(place);
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn look(&self, at: usize, last: &Closed) -> Look {
+        let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
+        let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
+        let opens_line = |second| self.marks.slash_comments && opens_comment(second);
+        match self.marks.classes[usize::from(*byte)] {
+            Class::Dash if !opens_comment(b'-') => Look::Nothing,
+            Class::Slash if !(opens_comment(b'*') || opens_line(b'/')) => Look::Nothing,
+            Class::Quote if *byte != b'\'' => self.quoted(at, last),
+            _ => Look::Unknown,
+        }
+    }
+
+    /// What is in the quotes that open at `at`, if they hold no backslash that counts.
+    fn quoted(&self, at: usize, last: &Closed) -> Look {
+        let (byte, rest) = (self.text[at], &self.text[at + 1..]);
+        let Some(quote) = self.quotes.iter().find(|quote| quote.open == byte) else {
+            return Look::Unknown;
+        };
+        let end = match quote.backslash {
+            true => memchr2(quote.close, b'\\', rest),
+            false => memchr(quote.close, rest),
+        };
+        let Some(end) = end.filter(|end| rest[*end] == quote.close) else { return Look::Unknown };
+        let goes_on = last.at == at && last.close == byte;
+        let opened_at = if goes_on { last.opened_at } else { Some(at) };
+        Look::Quoted(Closed { close: quote.close, at: at + 1 + end + 1, opened_at })
+    }
+}
+
+/// The places behind a backslash that is not escaped itself, and whether the first of the next
+/// block is one.
+fn escapes(mut backslashes: u64, first: u64) -> (u64, u64) {
+    let (mut escaped, mut next) = (first, 0);
+    backslashes &= !first;
+    while backslashes != 0 {
+        let bit = backslashes & backslashes.wrapping_neg();
+        escaped |= bit << 1;
+        next = bit >> 63;
+        backslashes &= !(bit | bit << 1);
+    }
+    (escaped, next)
+}
