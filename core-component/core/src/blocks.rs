@@ -100,17 +100,23 @@ impl State {
 /// The most blocks that are read at once.
 pub(crate) const MOST_BLOCKS: usize = 32;
 
+/// What was found in a block, as bits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Block {
+    /// What ends statements.
+    pub(crate) terminators: u64,
+    pub(crate) newlines: u64,
+    /// What is inside strings, with the quotes that open them.
+    inside: u64,
+}
+
 /// Blocks that were read, side by side.
 #[derive(Debug)]
 pub(crate) struct Ahead {
     /// Where the first begins.
     pub(crate) base: usize,
     pub(crate) count: usize,
-    /// What ends statements in each.
-    pub(crate) terminators: [u64; MOST_BLOCKS],
-    pub(crate) newlines: [u64; MOST_BLOCKS],
-    /// What opens strings in each.
-    openings: [u64; MOST_BLOCKS],
+    pub(crate) blocks: [Block; MOST_BLOCKS],
     /// Whether all of the last is read; else something in it is left to the lexer.
     pub(crate) complete: bool,
     /// Whether all that was read is ASCII, of these blocks and of those before.
@@ -120,23 +126,29 @@ pub(crate) struct Ahead {
 impl Ahead {
     /// Nothing is read, up to `base`.
     pub(crate) fn new(base: usize) -> Self {
-        let none = [0; MOST_BLOCKS];
-        Self {
-            base,
-            count: 0,
-            terminators: none,
-            newlines: none,
-            openings: none,
-            complete: true,
-            is_ascii: true,
-        }
+        let none = Block { terminators: 0, newlines: 0, inside: 0 };
+        Self { base, count: 0, blocks: [none; MOST_BLOCKS], complete: true, is_ascii: true }
     }
 
-    /// Where the last string is opened in so many blocks, if any is.
-    fn opened_at(&self, count: usize) -> Option<usize> {
-        let blocks = self.openings.get(..count)?;
-        let index = blocks.iter().rposition(|openings| *openings != 0)?;
-        Some(self.base + LANES * index + blocks[index].checked_ilog2()? as usize)
+    /// Where the last string of the first so many blocks is opened, and whether their last byte closes
+    /// one, as in [`State`]. `before`: what holds before the first.
+    fn strings(&self, count: usize, before: &State) -> (Option<usize>, u64) {
+        let inside = |behind: usize| match behind.checked_sub(1) {
+            None => before.in_string,
+            Some(index) => self.blocks[index].inside,
+        };
+        let quotes = |index: usize| quotes(inside(index + 1), inside(index));
+        let closed = |behind: usize| match behind.checked_sub(1) {
+            None => before.closed,
+            Some(index) => quotes(index).1 >> 63,
+        };
+        let opened_at = (0..count).rev().find_map(|index| {
+            let (opening, closing) = quotes(index);
+            // A quote right behind a closed one is part of the same string.
+            let last = (opening & !(closing << 1 | closed(index))).checked_ilog2()?;
+            Some(self.base + LANES * index + last as usize)
+        });
+        (opened_at.or(before.opened_at), closed(count))
     }
 
     /// Where what was read ends.
@@ -160,8 +172,6 @@ pub(crate) struct Blocks<'a> {
 struct Carried {
     /// Whether it is inside a string: all ones or all zeros.
     in_string: u64,
-    /// One if a string was closed by the byte before.
-    closed: u64,
     /// One if the byte before says of a string how it is read.
     letter: u64,
     depth: u32,
@@ -175,10 +185,10 @@ impl Blocks<'_> {
     pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
         let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
         let blocks = &blocks[..blocks.len().min(most.min(MOST_BLOCKS))];
-        let State { in_string, closed, depth, .. } = *state;
+        let State { in_string, depth, .. } = *state;
         let before = base.checked_sub(1).and_then(|before| self.text.get(before));
         let letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
-        let mut carried = Carried { in_string, closed, letter, depth, seen: Seen::new() };
+        let mut carried = Carried { in_string, letter, depth, seen: Seen::new() };
         let mut rare = Rare::new(state);
         (ahead.base, ahead.count, ahead.complete) = (base, 0, true);
         loop {
@@ -207,9 +217,9 @@ impl Blocks<'_> {
             }
             ahead.is_ascii &= read.is_ascii();
         }
-        let Carried { in_string, closed, depth, .. } = carried;
+        let Carried { in_string, depth, .. } = carried;
         let Rare { escaped, other, read_to } = rare;
-        let opened_at = ahead.opened_at(count).or(state.opened_at);
+        let (opened_at, closed) = ahead.strings(count, state);
         let read_to = read_to.max(base + LANES * count);
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
     }
@@ -223,10 +233,10 @@ impl Blocks<'_> {
         carried: &mut Carried,
         ahead: &mut Ahead,
     ) {
-        let Carried { mut in_string, mut closed, mut letter, mut depth, mut seen } = *carried;
+        let Carried { mut in_string, mut letter, mut depth, mut seen } = *carried;
         let (set, escapes, mut count) = (self.marks.others, self.escapes, ahead.count);
-        for block in blocks {
-            let index = count % MOST_BLOCKS;
+        let free = ahead.blocks.get_mut(count..).unwrap_or_default();
+        for (block, found) in blocks.iter().zip(free) {
             let lanes = Lanes::load(block);
             let quotes = lanes.equal(Splat::new(b'\'')).bits();
             let inside = parity(quotes) ^ in_string;
@@ -250,16 +260,14 @@ impl Blocks<'_> {
                 terminators &= !nested;
                 depth = (nested >> 63) as u32;
             }
-            ahead.terminators[index] = terminators;
-            ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
-            ahead.openings[index] = openings(quotes, inside, closed);
+            let newlines = lanes.equal(Splat::new(b'\n')).bits();
+            *found = Block { terminators, newlines, inside };
             seen = seen.with(lanes);
             letter = letters >> 63;
-            closed = (quotes & !inside) >> 63;
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             count += 1;
         }
-        *carried = Carried { in_string, closed, letter, depth, seen };
+        *carried = Carried { in_string, letter, depth, seen };
         ahead.count = count;
     }
 
@@ -275,7 +283,7 @@ impl Blocks<'_> {
         ahead: &mut Ahead,
     ) -> bool {
         let (index, at) = (ahead.count % MOST_BLOCKS, ahead.end());
-        let Carried { in_string, closed, letter, depth, .. } = *carried;
+        let Carried { in_string, letter, depth, .. } = *carried;
         let lanes = Lanes::load(block);
         let (letters, letter_behind) = match self.marks.prefixes {
             true => (lanes.letters() << 1 | letter, lanes.letters() >> 63),
@@ -286,7 +294,7 @@ impl Blocks<'_> {
         let inside = parity(quotes) ^ in_string;
         let mut found = Found { quotes, others, letters, visible: u64::MAX, inside };
         let complete = self.look_closer(at, &mut found, in_string, rare);
-        let Found { quotes, visible, inside, .. } = found;
+        let Found { visible, inside, .. } = found;
         let plain = visible & !inside;
         let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
         let mut depth = depth;
@@ -294,16 +302,12 @@ impl Blocks<'_> {
             let (opens, parens) = lanes.parentheses();
             (terminators, depth) = outside(terminators, opens & plain, parens & plain, depth);
         }
-        ahead.terminators[index] = terminators;
-        ahead.newlines[index] = lanes.equal(Splat::new(b'\n')).bits();
+        let newlines = lanes.equal(Splat::new(b'\n')).bits();
+        ahead.blocks[index] = Block { terminators, newlines, inside };
         carried.seen = carried.seen.with(lanes);
         if complete {
-            let quotes = quotes & visible;
-            ahead.openings[index] = openings(quotes, inside, closed);
-            let seen = carried.seen;
-            let closed = (quotes & !inside) >> 63;
             let in_string = (inside.cast_signed() >> 63).cast_unsigned();
-            *carried = Carried { in_string, closed, letter: letter_behind, depth, seen };
+            *carried = Carried { in_string, letter: letter_behind, depth, seen: carried.seen };
             ahead.count += 1;
         }
         complete
@@ -323,11 +327,11 @@ fn are_signs(lanes: Lanes, bytes: u64) -> bool {
     bytes & !(dashes & !(dashes >> 1) & u64::MAX >> 1) == 0
 }
 
-/// What opens strings. `closed`: one if the byte before closes one.
-#[inline]
-fn openings(quotes: u64, inside: u64, closed: u64) -> u64 {
-    // A quote right behind a closed one is part of the same string.
-    quotes & inside & !((quotes & !inside) << 1 | closed)
+/// The quotes that open strings, and those that close them, by what is inside strings; `before`: in
+/// the block before.
+fn quotes(inside: u64, before: u64) -> (u64, u64) {
+    let was_inside = inside << 1 | before >> 63;
+    (inside & !was_inside, was_inside & !inside)
 }
 
 /// What stands inside parentheses that are not nested; none where some are.

@@ -296,9 +296,10 @@ impl<'a> PlainStatements<'a> {
             return line.saturating_add(newlines(behind));
         }
         let index = place.saturating_sub(base) / LANES;
-        let blocks = self.ahead.newlines.get(index..next).unwrap_or_default();
-        let all: u32 = blocks.iter().map(|block| block.count_ones()).sum();
-        let before = blocks.first().map_or(0, |block| block & below((place - base) % LANES));
+        let blocks = self.ahead.blocks.get(index..next).unwrap_or_default();
+        let all: u32 = blocks.iter().map(|block| block.newlines.count_ones()).sum();
+        let first = blocks.first().map_or(0, |block| block.newlines);
+        let before = first & below((place - base) % LANES);
         line.wrapping_sub(all).wrapping_add(before.count_ones())
     }
 
@@ -382,10 +383,10 @@ impl Place {
 
     #[inline]
     fn move_on(&mut self, ahead: &Ahead) {
-        let index = self.next % MOST_BLOCKS;
+        let block = &ahead.blocks[self.next % MOST_BLOCKS];
         self.next += 1;
-        self.line = self.line.wrapping_add(ahead.newlines[index].count_ones());
-        self.terminators = ahead.terminators[index];
+        self.line = self.line.wrapping_add(block.newlines.count_ones());
+        self.terminators = block.terminators;
     }
 }
 
