@@ -307,7 +307,7 @@ impl<'a, C: Columns> Alike<'a, C> {
         let may_be_number = !is_free && near.byte()?.is_ascii_digit();
         let follows = near.closing_quote(self.marks)?;
         let family = match may_be_number {
-            true => of_text(near.text.get(start..near.place())?),
+            true => of_text(self.columns.rule(), near.text.get(start..near.place())?),
             false => Family::Text,
         };
         near.at += 1;

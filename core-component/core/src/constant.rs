@@ -98,7 +98,7 @@ impl<'a> Reader<'a> {
         // Adjacent strings would be one.
         Some(match self.rules.families {
             FamilyRule::Free => Family::Text,
-            _ => of_text(&self.text[start..at]),
+            rule => of_text(rule, &self.text[start..at]),
         })
     }
 

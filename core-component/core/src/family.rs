@@ -8,11 +8,11 @@ pub(crate) enum Family {
     Null,
     /// `DEFAULT`
     Default,
-    /// A number that is 0, also as text.
+    /// Where columns number their rows: a number that is 0, also as text.
     Zero,
     /// Another number without a fraction.
     Integer,
-    /// A text of digits only, other than 0.
+    /// A text of digits only.
     Digits,
     /// A number with so many places behind the point.
     Decimal(u8),
@@ -47,11 +47,12 @@ impl Family {
 
 /// The family of a text.
 #[inline]
-pub(crate) fn of_text(text: &[u8]) -> Family {
+pub(crate) fn of_text(rule: FamilyRule, text: &[u8]) -> Family {
     if !text.first().is_some_and(u8::is_ascii_digit) || !text.iter().all(u8::is_ascii_digit) {
         return Family::Text;
     }
-    if text.iter().all(|byte| *byte == b'0') { Family::Zero } else { Family::Digits }
+    let is_zero = rule == FamilyRule::Numbering && text.iter().all(|byte| *byte == b'0');
+    if is_zero { Family::Zero } else { Family::Digits }
 }
 
 /// What the constants of a column must have in common.
@@ -234,8 +235,9 @@ impl Families {
 
 /// What a column is that has both; none where it may not.
 fn together(rule: FamilyRule, a: Family, b: Family) -> Option<Family> {
-    use Family::{Decimal, Float, Integer, Null, Text, Zero};
-    let is_number = |family| matches!(family, Zero | Integer | Decimal(_) | Float);
+    use Family::{Decimal, Digits, Float, Integer, Null, Text};
+    let is_number = |family| matches!(family, Integer | Decimal(_) | Float);
+    let is_text = |family| matches!(family, Digits | Text);
     match rule {
         FamilyRule::Free => Some(a),
         // What asks for a number or tells one is remembered.
@@ -244,17 +246,7 @@ fn together(rule: FamilyRule, a: Family, b: Family) -> Option<Family> {
         _ if a == b || b == Null => Some(a),
         _ if a == Null => Some(b),
         FamilyRule::Kind if is_number(a) && is_number(b) => Some(a),
-        _ => is_whole_or_text(a, b),
-    }
-}
-
-/// Zeros are whole numbers, digits are text.
-fn is_whole_or_text(a: Family, b: Family) -> Option<Family> {
-    use Family::{Digits, Integer, Text, Zero};
-    match (a, b) {
-        (Zero | Integer, Zero | Integer) => Some(Integer),
-        (Digits | Text, Digits | Text) => Some(Text),
-        _ => None,
+        _ => (is_text(a) && is_text(b)).then_some(Text),
     }
 }
 
@@ -282,12 +274,13 @@ mod tests {
     #[test]
     fn a_column_of_one_type_has_constants_of_a_kind() {
         for (column, of_kind, of_scale) in [
-            (&[Integer, Null, Zero, Integer][..], true, true),
+            (&[Integer, Null, Integer][..], true, true),
             (&[Integer, Decimal(2)], true, false),
             (&[Decimal(2), Decimal(1)], true, false),
             (&[Float, Integer], true, false),
             (&[Text, Digits, Null], true, true),
             (&[Text, Integer], false, false),
+            (&[Digits, Integer], false, false),
             (&[Typed(1), Typed(2)], false, false),
             (&[Typed(1), Null, Typed(1)], true, true),
         ] {

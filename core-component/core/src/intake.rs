@@ -272,7 +272,12 @@ impl Session {
         }
         if self.filling.is_empty() {
             self.filling.open(placement.scope, backslash, self.now_ms);
-            found = found.map(|found| Found { joins: false, ..found });
+            if let (Some(Found { joins: true, .. }), Some(merger)) = (found, &mut self.merger) {
+                // What it would have been joined to is gone.
+                merger.close();
+                let text = Text::new(&self.input.buffer, statement.start, statement.end);
+                found = merger.look(text, backslash);
+            }
         }
         let characters = self.characters_of(piece, found);
         self.filling.count_characters(characters);

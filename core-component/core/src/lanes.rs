@@ -469,7 +469,7 @@ mod tests {
                 let mut bytes = [b' '; LANES];
                 bytes[lane] = byte;
                 let found = Lanes::load(&bytes).is_unusual();
-                assert_eq!(found, byte < b' ' || byte >= 0x80, "{byte} in {lane}");
+                assert_eq!(found, !matches!(byte, b' '..0x80), "{byte} in {lane}");
             }
         }
     }

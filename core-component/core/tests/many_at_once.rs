@@ -223,7 +223,7 @@ fn comes_out_as_one_by_one(options: Options, script: &str, piece_bytes: usize) {
 #[test]
 fn many_statements_at_once_come_out_as_one_by_one() {
     let mut numbers = Numbers(1);
-    for _ in 0..3000 {
+    for _ in 0..10_000 {
         let script = script(&mut numbers);
         let options = options(&mut numbers);
         let piece_bytes = [script.len(), 1 + numbers.below(300)][numbers.below(2)];
@@ -234,7 +234,7 @@ fn many_statements_at_once_come_out_as_one_by_one() {
 #[test]
 fn long_runs_of_inserts_come_out_as_one_by_one() {
     let mut numbers = Numbers(2);
-    for _ in 0..500 {
+    for _ in 0..3000 {
         let script: String = (0..3).map(|_| long_run(&mut numbers)).collect();
         let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
         let max_rows = [u32::MAX, 1 + numbers.below(500) as u32][numbers.below(2)];
