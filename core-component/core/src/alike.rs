@@ -124,13 +124,10 @@ impl<'a> Near<'a> {
         (more < PART).then_some(PART + more)
     }
 
-    /// Whether the number that stands from `start` to the place is 0.
+    /// Whether the number that stands from `start` to the place, and begins with 0, is 0.
     #[inline(always)]
     fn is_zero(&self, start: usize) -> bool {
-        // Most numbers do not begin so, and most that do have another digit soon.
-        if self.bytes.get(start) != Some(&b'0') {
-            return false;
-        }
+        // Most have another digit soon.
         let zeros = self.bytes.get(start..).and_then(<[u8]>::first_chunk).map_or(0, zeros_of);
         let is_digit = |at: usize| self.bytes.get(at).is_some_and(u8::is_ascii_digit);
         let has_other = zeros < PART && is_digit(start + zeros);
@@ -256,19 +253,19 @@ impl<'a, C: Columns> Alike<'a, C> {
         let count = near.digits(start)?;
         if count != 0 {
             near.at = start + count;
-            return self.number(near, start, column);
+            return self.number(near, (first, start), column);
         }
         // Asked in this way, it becomes no jump through a table.
         if first == b'\'' {
             near.at = start + 1;
             self.string(near, column)
         } else if first & 0xfe == b'-' & 0xfe {
-            let count = near.digits(start + 1)?;
+            let (digit, count) = (near.bytes.get(start + 1)?, near.digits(start + 1)?);
             if first != b'-' || count == 0 {
                 return None;
             }
             near.at = start + 1 + count;
-            self.number(near, start + 1, column)
+            self.number(near, (*digit, start + 1), column)
         } else {
             let word = u32::from_le_bytes(*near.bytes.get(start..)?.first_chunk()?);
             let upper = word & u32::from_le_bytes([0xdf; 4]);
@@ -278,9 +275,9 @@ impl<'a, C: Columns> Alike<'a, C> {
         }
     }
 
-    /// A number whose digits begin at `start`, and of which the whole part is read.
+    /// A number whose digits begin at `start` with this one, and of which the whole part is read.
     #[inline(always)]
-    fn number(self, near: &mut Near<'_>, start: usize, column: usize) -> Option<u8> {
+    fn number(self, near: &mut Near<'_>, (first, start): (u8, usize), column: usize) -> Option<u8> {
         let mut follows = near.byte()?;
         let mut family = Family::Integer;
         if follows == b'.' {
@@ -293,7 +290,8 @@ impl<'a, C: Columns> Alike<'a, C> {
             follows = near.byte()?;
             family = Family::Decimal(places.min(MOST_PLACES) as u8);
         }
-        if self.columns.rule() == FamilyRule::Numbering && near.is_zero(start) {
+        let is_numbering = self.columns.rule() == FamilyRule::Numbering;
+        if is_numbering && first == b'0' && near.is_zero(start) {
             family = Family::Zero;
         }
         self.columns.take(column, family).then_some(follows)

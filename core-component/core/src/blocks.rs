@@ -209,14 +209,11 @@ impl Blocks<'_> {
         }
         let count = ahead.count;
         ahead.count += usize::from(!ahead.complete);
-        if !carried.seen.is_ascii_without_nul() {
-            let read = blocks[..ahead.count].as_flattened();
-            if !self.is_allowed(read) {
-                (ahead.count, ahead.complete) = (0, false);
-                return;
-            }
-            ahead.is_ascii &= read.is_ascii();
+        if self.marks.refuses_nul && carried.seen.has_nul() {
+            (ahead.count, ahead.complete) = (0, false);
+            return;
         }
+        ahead.is_ascii &= carried.seen.is_ascii();
         let Carried { in_string, depth, .. } = carried;
         let Rare { escaped, other, read_to } = rare;
         let (opened_at, closed) = ahead.strings(count, state);

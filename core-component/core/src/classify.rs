@@ -42,7 +42,38 @@ pub(crate) struct Classified {
     pub(crate) effect: Effect,
 }
 
-struct Pattern(&'static str, Kind, bool, Effect);
+/// What statements begin with that are of one class. Most patterns are told from a statement by its
+/// first letter.
+struct Pattern {
+    words: &'static str,
+    class: Classified,
+    /// The letters that one of the first words begins with, as bits.
+    letters: u32,
+}
+
+/// A line of a table, whose first word may not be left out.
+const fn pattern(words: &'static str, kind: Kind, alone: bool, effect: Effect) -> Pattern {
+    Pattern { words, class: Classified { kind, alone, effect }, letters: first_letters(words) }
+}
+
+/// The letters that the words of the first place of a pattern begin with, as bits.
+const fn first_letters(pattern: &str) -> u32 {
+    let bytes = pattern.as_bytes();
+    let (mut letters, mut at, mut begins) = (0, 0, true);
+    while at < bytes.len() && bytes[at] != b' ' {
+        if begins {
+            letters |= letter(bytes[at]);
+        }
+        begins = bytes[at] == b'|';
+        at += 1;
+    }
+    letters
+}
+
+/// A letter of either case, as a bit; others share one.
+const fn letter(byte: u8) -> u32 {
+    1 << (byte & 0x1f)
+}
 
 /// The first words that alone decide what a statement is.
 const PLAIN: [(&str, Kind); 6] = [
@@ -74,7 +105,7 @@ pub(crate) fn plain_start(text: &[u8]) -> Option<(Classified, usize)> {
     PLAIN.iter().find(fits).map(|(name, kind)| (joins(*kind), name.len()))
 }
 
-fn joins(kind: Kind) -> Classified {
+const fn joins(kind: Kind) -> Classified {
     Classified { kind, alone: false, effect: Effect::None }
 }
 
@@ -97,15 +128,16 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
     {
         return Classified { kind: Kind::Set, alone: true, effect };
     }
-    if let Some(Pattern(_, kind, alone, effect)) = own.iter().find(|pattern| fits(pattern.0, words))
-    {
-        return Classified { kind: *kind, alone: *alone, effect: *effect };
+    let begins = first.first().map_or(0, |byte| letter(*byte));
+    let found = |patterns: &[Pattern]| {
+        let fits = |pattern: &&Pattern| pattern.letters & begins != 0 && fits(pattern.words, words);
+        patterns.iter().find(fits).map(|pattern| pattern.class)
+    };
+    if let Some(class) = found(own) {
+        return class;
     }
-    let kind = COMMON
-        .iter()
-        .find(|(names, _)| names.split('|').any(|name| is(first, name)))
-        .map_or(Kind::Other, |(_, kind)| *kind);
-    Classified { alone: others_alone, ..joins(kind) }
+    let common = found(COMMON).unwrap_or(joins(Kind::Other));
+    Classified { alone: others_alone, ..common }
 }
 
 /// `SET … autocommit = 0` or `= 1`, among whatever else is set.
@@ -149,122 +181,127 @@ fn either(names: &str, words: &[&[u8]]) -> bool {
     words.first().is_some_and(|word| names.split('|').any(|name| is(word, name)))
 }
 
-/// First words whose kind is the same everywhere.
-const COMMON: &[(&str, Kind)] = &[
-    ("VALUES|TABLE|SHOW|EXPLAIN|DESCRIBE|DESC|FETCH", Kind::Select),
-    ("COPY", Kind::Copy),
-    ("CREATE", Kind::Create),
-    ("ALTER|RENAME|COMMENT|SECURITY|REASSIGN|IMPORT", Kind::Alter),
-    ("DROP", Kind::Drop),
-    ("TRUNCATE", Kind::Truncate),
-    ("GRANT|REVOKE", Kind::Grant),
-    ("SET|RESET|USE|PRAGMA|DISCARD|ATTACH|DETACH", Kind::Set),
-    ("BEGIN|START", Kind::Begin),
-    ("COMMIT|END", Kind::Commit),
-    ("ROLLBACK|ABORT", Kind::Rollback),
-    ("SAVEPOINT|RELEASE", Kind::Savepoint),
-    ("LOCK|UNLOCK", Kind::Lock),
-    ("CALL|DO|EXECUTE|EXEC", Kind::Call),
-    ("VACUUM|ANALYZE|ANALYSE|REINDEX|CLUSTER|CHECKPOINT|REFRESH", Kind::Maintain),
-    ("OPTIMIZE|REPAIR|CHECK|FLUSH|CACHE", Kind::Maintain),
-];
-
 const ALONE: bool = true;
 const JOINS: bool = false;
 
+/// First words whose kind is the same everywhere.
+const COMMON: &[Pattern] = &[
+    pattern("VALUES|TABLE|SHOW|EXPLAIN|DESCRIBE|DESC|FETCH", Kind::Select, JOINS, Effect::None),
+    pattern("COPY", Kind::Copy, JOINS, Effect::None),
+    pattern("CREATE", Kind::Create, JOINS, Effect::None),
+    pattern("ALTER|RENAME|COMMENT|SECURITY|REASSIGN|IMPORT", Kind::Alter, JOINS, Effect::None),
+    pattern("DROP", Kind::Drop, JOINS, Effect::None),
+    pattern("TRUNCATE", Kind::Truncate, JOINS, Effect::None),
+    pattern("GRANT|REVOKE", Kind::Grant, JOINS, Effect::None),
+    pattern("SET|RESET|USE|PRAGMA|DISCARD|ATTACH|DETACH", Kind::Set, JOINS, Effect::None),
+    pattern("BEGIN|START", Kind::Begin, JOINS, Effect::None),
+    pattern("COMMIT|END", Kind::Commit, JOINS, Effect::None),
+    pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::None),
+    pattern("SAVEPOINT|RELEASE", Kind::Savepoint, JOINS, Effect::None),
+    pattern("LOCK|UNLOCK", Kind::Lock, JOINS, Effect::None),
+    pattern("CALL|DO|EXECUTE|EXEC", Kind::Call, JOINS, Effect::None),
+    pattern(
+        "VACUUM|ANALYZE|ANALYSE|REINDEX|CLUSTER|CHECKPOINT|REFRESH",
+        Kind::Maintain,
+        JOINS,
+        Effect::None,
+    ),
+    pattern("OPTIMIZE|REPAIR|CHECK|FLUSH|CACHE", Kind::Maintain, JOINS, Effect::None),
+];
+
 const GENERIC: &[Pattern] = &[
-    Pattern("CREATE|DROP DATABASE", Kind::Create, ALONE, Effect::None),
-    Pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
-    Pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
-    Pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
+    pattern("CREATE|DROP DATABASE", Kind::Create, ALONE, Effect::None),
+    pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
+    pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
+    pattern("COMMIT AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
+    pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
+    pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
 ];
 
 // https://www.sqlite.org/lang_transaction.html, https://www.sqlite.org/lang_savepoint.html:
 // VACUUM and ATTACH refuse to run inside a transaction, some PRAGMAs do nothing there.
 const SQLITE: &[Pattern] = &[
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK [TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
-    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("SAVEPOINT", Kind::Savepoint, JOINS, Effect::Savepoint),
-    Pattern("RELEASE", Kind::Savepoint, JOINS, Effect::Release),
-    Pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
-    Pattern("PRAGMA|ATTACH|DETACH", Kind::Set, ALONE, Effect::None),
+    pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK [TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
+    pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    pattern("SAVEPOINT", Kind::Savepoint, JOINS, Effect::Savepoint),
+    pattern("RELEASE", Kind::Savepoint, JOINS, Effect::Release),
+    pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
+    pattern("PRAGMA|ATTACH|DETACH", Kind::Set, ALONE, Effect::None),
 ];
 
 // https://www.postgresql.org/docs/current/sql-commands.html: those whose page says that they cannot
 // run inside a transaction block; CALL and DO, which may commit; and those that mean something else
 // inside a transaction than by themselves (SET LOCAL, LOCK, DECLARE).
 const POSTGRESQL: &[Pattern] = &[
-    Pattern("COMMIT|ROLLBACK PREPARED", Kind::Commit, ALONE, Effect::None),
-    Pattern("PREPARE TRANSACTION", Kind::Commit, JOINS, Effect::End),
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT|END [WORK|TRANSACTION] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
-    Pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK|ABORT [WORK|TRANSACTION] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
-    Pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
-    Pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
-    Pattern("SAVEPOINT|RELEASE", Kind::Savepoint, ALONE, Effect::None),
-    Pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
-    Pattern("CREATE DATABASE|TABLESPACE|SUBSCRIPTION", Kind::Create, ALONE, Effect::None),
-    Pattern("DROP DATABASE|TABLESPACE|SUBSCRIPTION", Kind::Drop, ALONE, Effect::None),
-    Pattern("ALTER DATABASE|SYSTEM|SUBSCRIPTION", Kind::Alter, ALONE, Effect::None),
-    Pattern("ALTER TYPE * ADD VALUE", Kind::Alter, ALONE, Effect::None),
-    Pattern("ALTER TABLE * DETACH PARTITION * CONCURRENTLY", Kind::Alter, ALONE, Effect::None),
-    Pattern("CREATE [UNIQUE] INDEX CONCURRENTLY", Kind::Create, ALONE, Effect::None),
-    Pattern("DROP INDEX CONCURRENTLY", Kind::Drop, ALONE, Effect::None),
-    Pattern("REINDEX|CLUSTER", Kind::Maintain, ALONE, Effect::None),
-    Pattern("CALL|DO", Kind::Call, ALONE, Effect::None),
-    Pattern("DISCARD", Kind::Set, ALONE, Effect::None),
-    Pattern("SET LOCAL|TRANSACTION|CONSTRAINTS", Kind::Set, ALONE, Effect::None),
-    Pattern("LOCK", Kind::Lock, ALONE, Effect::None),
-    Pattern("DECLARE", Kind::Other, ALONE, Effect::None),
-    Pattern("EXPLAIN ANALYZE|ANALYSE", Kind::Other, JOINS, Effect::None),
+    pattern("COMMIT|ROLLBACK PREPARED", Kind::Commit, ALONE, Effect::None),
+    pattern("PREPARE TRANSACTION", Kind::Commit, JOINS, Effect::End),
+    pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
+    pattern("COMMIT|END [WORK|TRANSACTION] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
+    pattern("COMMIT|END", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK|ABORT [WORK|TRANSACTION] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
+    pattern("ROLLBACK [WORK|TRANSACTION] TO", Kind::Savepoint, JOINS, Effect::None),
+    pattern("ROLLBACK|ABORT", Kind::Rollback, JOINS, Effect::End),
+    pattern("SAVEPOINT|RELEASE", Kind::Savepoint, ALONE, Effect::None),
+    pattern("VACUUM", Kind::Maintain, ALONE, Effect::None),
+    pattern("CREATE DATABASE|TABLESPACE|SUBSCRIPTION", Kind::Create, ALONE, Effect::None),
+    pattern("DROP DATABASE|TABLESPACE|SUBSCRIPTION", Kind::Drop, ALONE, Effect::None),
+    pattern("ALTER DATABASE|SYSTEM|SUBSCRIPTION", Kind::Alter, ALONE, Effect::None),
+    pattern("ALTER TYPE * ADD VALUE", Kind::Alter, ALONE, Effect::None),
+    pattern("ALTER TABLE * DETACH PARTITION * CONCURRENTLY", Kind::Alter, ALONE, Effect::None),
+    pattern("CREATE [UNIQUE] INDEX CONCURRENTLY", Kind::Create, ALONE, Effect::None),
+    pattern("DROP INDEX CONCURRENTLY", Kind::Drop, ALONE, Effect::None),
+    pattern("REINDEX|CLUSTER", Kind::Maintain, ALONE, Effect::None),
+    pattern("CALL|DO", Kind::Call, ALONE, Effect::None),
+    pattern("DISCARD", Kind::Set, ALONE, Effect::None),
+    pattern("SET LOCAL|TRANSACTION|CONSTRAINTS", Kind::Set, ALONE, Effect::None),
+    pattern("LOCK", Kind::Lock, ALONE, Effect::None),
+    pattern("DECLARE", Kind::Other, ALONE, Effect::None),
+    pattern("EXPLAIN ANALYZE|ANALYSE", Kind::Other, JOINS, Effect::None),
 ];
 
 // https://dev.mysql.com/doc/refman/8.4/en/implicit-commit.html. All that is not a plain change goes
 // alone: definitions commit, SET is not undone by ROLLBACK and is refused inside a transaction for
 // some variables.
 const MYSQL: &[Pattern] = &[
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Restart),
-    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Restart),
-    Pattern("XA START|BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("XA PREPARE", Kind::Commit, JOINS, Effect::End),
-    Pattern("XA COMMIT", Kind::Commit, JOINS, Effect::End),
-    Pattern("XA ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("COMMIT [WORK] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
-    Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK [WORK] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
-    Pattern("ROLLBACK [WORK] TO", Kind::Savepoint, ALONE, Effect::None),
-    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("WITH|VALUES", Kind::Other, JOINS, Effect::None),
-    Pattern("DO", Kind::Call, JOINS, Effect::None),
-    Pattern("CREATE [OR] [REPLACE] TEMPORARY TABLE", Kind::Create, ALONE, Effect::None),
-    Pattern("DROP TEMPORARY TABLE", Kind::Drop, ALONE, Effect::None),
-    Pattern("CREATE", Kind::Create, ALONE, Effect::ImplicitCommit),
-    Pattern("ALTER|RENAME", Kind::Alter, ALONE, Effect::ImplicitCommit),
-    Pattern("DROP", Kind::Drop, ALONE, Effect::ImplicitCommit),
-    Pattern("TRUNCATE", Kind::Truncate, ALONE, Effect::ImplicitCommit),
-    Pattern("GRANT|REVOKE", Kind::Grant, ALONE, Effect::ImplicitCommit),
-    Pattern("LOCK|UNLOCK", Kind::Lock, ALONE, Effect::ImplicitCommit),
-    Pattern("ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH", Kind::Maintain, ALONE, Effect::ImplicitCommit),
-    Pattern("SET PASSWORD", Kind::Set, ALONE, Effect::ImplicitCommit),
+    pattern("BEGIN", Kind::Begin, JOINS, Effect::Restart),
+    pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Restart),
+    pattern("XA START|BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    pattern("XA PREPARE", Kind::Commit, JOINS, Effect::End),
+    pattern("XA COMMIT", Kind::Commit, JOINS, Effect::End),
+    pattern("XA ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    pattern("COMMIT [WORK] AND CHAIN", Kind::Commit, JOINS, Effect::Chain),
+    pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK [WORK] AND CHAIN", Kind::Rollback, JOINS, Effect::Chain),
+    pattern("ROLLBACK [WORK] TO", Kind::Savepoint, ALONE, Effect::None),
+    pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    pattern("WITH|VALUES", Kind::Other, JOINS, Effect::None),
+    pattern("DO", Kind::Call, JOINS, Effect::None),
+    pattern("CREATE [OR] [REPLACE] TEMPORARY TABLE", Kind::Create, ALONE, Effect::None),
+    pattern("DROP TEMPORARY TABLE", Kind::Drop, ALONE, Effect::None),
+    pattern("CREATE", Kind::Create, ALONE, Effect::ImplicitCommit),
+    pattern("ALTER|RENAME", Kind::Alter, ALONE, Effect::ImplicitCommit),
+    pattern("DROP", Kind::Drop, ALONE, Effect::ImplicitCommit),
+    pattern("TRUNCATE", Kind::Truncate, ALONE, Effect::ImplicitCommit),
+    pattern("GRANT|REVOKE", Kind::Grant, ALONE, Effect::ImplicitCommit),
+    pattern("LOCK|UNLOCK", Kind::Lock, ALONE, Effect::ImplicitCommit),
+    pattern("ANALYZE|OPTIMIZE|REPAIR|CHECK|FLUSH", Kind::Maintain, ALONE, Effect::ImplicitCommit),
+    pattern("SET PASSWORD", Kind::Set, ALONE, Effect::ImplicitCommit),
 ];
 
 // https://trino.io/docs/current/sql.html. BEGIN and END are no statements there, and there are no
 // savepoints.
 const TRINO: &[Pattern] = &[
-    Pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("BEGIN|END|ABORT|SAVEPOINT|RELEASE|START", Kind::Other, JOINS, Effect::None),
-    Pattern("DENY", Kind::Grant, JOINS, Effect::None),
-    Pattern("EXPLAIN ANALYZE", Kind::Other, JOINS, Effect::None),
+    pattern("START TRANSACTION", Kind::Begin, JOINS, Effect::Begin),
+    pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    pattern("BEGIN|END|ABORT|SAVEPOINT|RELEASE|START", Kind::Other, JOINS, Effect::None),
+    pattern("DENY", Kind::Grant, JOINS, Effect::None),
+    pattern("EXPLAIN ANALYZE", Kind::Other, JOINS, Effect::None),
 ];
 
 // https://docs.snowflake.com/en/sql-reference/transactions: definitions commit, TRUNCATE is a change
@@ -272,22 +309,22 @@ const TRINO: &[Pattern] = &[
 // https://docs.snowflake.com/en/developer-guide/snowflake-scripting/blocks: a BEGIN that something
 // else follows is a block, which may commit, as may what is called.
 const SNOWFLAKE: &[Pattern] = &[
-    Pattern("BEGIN|START TRANSACTION|WORK|NAME", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("BEGIN _", Kind::Call, ALONE, Effect::None),
-    Pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
-    Pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
-    Pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
-    Pattern("DECLARE", Kind::Call, ALONE, Effect::None),
-    Pattern("CALL|EXECUTE", Kind::Call, ALONE, Effect::None),
-    Pattern("WITH _ AS PROCEDURE", Kind::Call, ALONE, Effect::None),
-    Pattern("SET|UNSET|USE", Kind::Set, ALONE, Effect::None),
-    Pattern("ALTER SESSION", Kind::Set, ALONE, Effect::None),
-    Pattern("CREATE", Kind::Create, ALONE, Effect::ImplicitCommit),
-    Pattern("ALTER|COMMENT", Kind::Alter, ALONE, Effect::ImplicitCommit),
-    Pattern("DROP|UNDROP", Kind::Drop, ALONE, Effect::ImplicitCommit),
-    Pattern("GRANT|REVOKE", Kind::Grant, ALONE, Effect::ImplicitCommit),
-    Pattern("PUT|GET|REMOVE|RM", Kind::Other, ALONE, Effect::None),
-    Pattern("LIST|LS", Kind::Select, JOINS, Effect::None),
+    pattern("BEGIN|START TRANSACTION|WORK|NAME", Kind::Begin, JOINS, Effect::Begin),
+    pattern("BEGIN _", Kind::Call, ALONE, Effect::None),
+    pattern("BEGIN", Kind::Begin, JOINS, Effect::Begin),
+    pattern("COMMIT", Kind::Commit, JOINS, Effect::End),
+    pattern("ROLLBACK", Kind::Rollback, JOINS, Effect::End),
+    pattern("DECLARE", Kind::Call, ALONE, Effect::None),
+    pattern("CALL|EXECUTE", Kind::Call, ALONE, Effect::None),
+    pattern("WITH _ AS PROCEDURE", Kind::Call, ALONE, Effect::None),
+    pattern("SET|UNSET|USE", Kind::Set, ALONE, Effect::None),
+    pattern("ALTER SESSION", Kind::Set, ALONE, Effect::None),
+    pattern("CREATE", Kind::Create, ALONE, Effect::ImplicitCommit),
+    pattern("ALTER|COMMENT", Kind::Alter, ALONE, Effect::ImplicitCommit),
+    pattern("DROP|UNDROP", Kind::Drop, ALONE, Effect::ImplicitCommit),
+    pattern("GRANT|REVOKE", Kind::Grant, ALONE, Effect::ImplicitCommit),
+    pattern("PUT|GET|REMOVE|RM", Kind::Other, ALONE, Effect::None),
+    pattern("LIST|LS", Kind::Select, JOINS, Effect::None),
 ];
 
 #[cfg(test)]

@@ -99,8 +99,8 @@ impl Columns for Free {
 /// How many columns [`Numbering`] knows.
 const MOST_COLUMNS: usize = u64::BITS as usize;
 
-/// The first columns under [`FamilyRule::Numbering`], as bits. Those beyond are left to who looks
-/// closer.
+/// Columns under [`FamilyRule::Numbering`], as bits. Where there are more than that, numbers are left to
+/// who looks closer.
 #[derive(Clone, Copy)]
 pub(crate) struct Numbering {
     /// Those whose rows are all numbered: they ask for that.
@@ -112,7 +112,8 @@ pub(crate) struct Numbering {
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
         let mut new = Self { asks: 0, tells: 0 };
-        for (column, family) in families.columns.iter().enumerate().take(MOST_COLUMNS) {
+        let few = families.columns.len() <= MOST_COLUMNS;
+        for (column, family) in families.columns.iter().enumerate().filter(|_| few) {
             match family.under(FamilyRule::Numbering) {
                 Family::Zero => new.asks |= 1 << column,
                 Family::Integer => new.tells |= 1 << column,
@@ -137,7 +138,7 @@ impl Columns for Numbering {
             // Texts may stand beside all others.
             _ => u64::MAX,
         };
-        column < MOST_COLUMNS && columns >> (column % MOST_COLUMNS) & 1 == 1
+        columns >> (column % MOST_COLUMNS) & 1 == 1
     }
 }
 

@@ -21,13 +21,16 @@ pub(crate) trait Statements {
 pub(crate) struct Known<'a> {
     starts: &'a [u32],
     ends: &'a [u32],
+    /// Bytes of the longest of them.
+    longest: usize,
     /// How many are taken.
     pub(crate) count: usize,
 }
 
 impl<'a> Known<'a> {
-    pub(crate) fn new((starts, ends): (&'a [u32], &'a [u32])) -> Self {
-        Self { starts, ends, count: 0 }
+    /// Those that have at most so many bytes, up to one that has more.
+    pub(crate) fn new((starts, ends): (&'a [u32], &'a [u32]), longest: usize) -> Self {
+        Self { starts, ends, longest, count: 0 }
     }
 }
 
@@ -35,7 +38,8 @@ impl Statements for Known<'_> {
     #[inline(always)]
     fn next(&self) -> Option<(usize, usize)> {
         let (start, end) = self.starts.get(self.count).zip(self.ends.get(self.count))?;
-        Some((*start as usize, *end as usize))
+        let (start, end) = (*start as usize, *end as usize);
+        (end.saturating_sub(start) <= self.longest).then_some((start, end))
     }
 
     #[inline(always)]

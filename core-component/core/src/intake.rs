@@ -282,7 +282,9 @@ impl Session {
         let characters = self.characters_of(piece, found);
         self.filling.count_characters(characters);
         if let Some(merger) = &mut self.merger {
-            merger.take(&self.input.buffer[statement.start..statement.end], found);
+            if matches!(statement.class.kind, Kind::Insert | Kind::Replace) {
+                merger.take(&self.input.buffer[statement.start..statement.end], found);
+            }
             if !piece.takes_rows() {
                 merger.close();
             }

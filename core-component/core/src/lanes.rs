@@ -80,49 +80,48 @@ impl Lanes {
     }
 }
 
-/// Whether all bytes are ASCII, and none is NUL.
-fn is_ascii_without_nul(text: &[u8]) -> bool {
+/// Whether all bytes are ASCII.
+pub(crate) fn is_ascii(text: &[u8]) -> bool {
     /// The most blocks that are looked at beyond one that has another byte.
     const MANY: usize = 32;
     let (blocks, rest) = text.as_chunks::<LANES>();
     let are = |blocks: &[[u8; LANES]]| {
         let load = |seen: Seen, block| seen.with(Lanes::load(block));
-        blocks.iter().fold(Seen::new(), load).is_ascii_without_nul()
+        blocks.iter().fold(Seen::new(), load).is_ascii()
     };
-    blocks.chunks(MANY).all(are) && rest.iter().all(|byte| matches!(byte, 1..0x80))
-}
-
-/// Whether all bytes are ASCII.
-pub(crate) fn is_ascii(text: &[u8]) -> bool {
-    // NUL is rare.
-    is_ascii_without_nul(text) || text.is_ascii()
+    blocks.chunks(MANY).all(are) && rest.is_ascii()
 }
 
 /// Bytes that were looked at.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
-    /// The highest of each lane of all parts, less one: below NUL comes 0xff.
+    /// The highest and the lowest of each lane of all parts.
     highest: Part,
+    lowest: Part,
 }
 
 impl Seen {
-    /// What the highest of ASCII is, less one.
-    const LIMIT: u8 = 0x7e;
-
     pub(crate) fn new() -> Self {
-        Self { highest: Part::load(&[Self::LIMIT; PART]) }
+        let any = Part::load(&[b' '; PART]);
+        Self { highest: any, lowest: any }
     }
 
     /// With these as well.
     #[inline]
     pub(crate) fn with(self, lanes: Lanes) -> Self {
-        let [a, b, c, d] = lanes.0.map(Part::less_one);
-        Self { highest: self.highest.higher(a.higher(b).higher(c.higher(d))) }
+        let [a, b, c, d] = lanes.0;
+        Self {
+            highest: self.highest.higher(a.higher(b).higher(c.higher(d))),
+            lowest: self.lowest.lower(a.lower(b).lower(c.lower(d))),
+        }
     }
 
-    /// Whether all of them are ASCII, and none is NUL.
-    pub(crate) fn is_ascii_without_nul(self) -> bool {
-        self.highest.equal(Splat::new(Self::LIMIT)).bits() == u16::MAX
+    pub(crate) fn is_ascii(self) -> bool {
+        self.highest.bits() == 0
+    }
+
+    pub(crate) fn has_nul(self) -> bool {
+        self.lowest.equal(Splat::new(0)).is_any()
     }
 }
 
@@ -161,7 +160,7 @@ pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod vector {
     use std::arch::wasm32::{
-        i8x16_bitmask, i8x16_eq, i8x16_gt, i8x16_splat, i8x16_swizzle, i64x2, u8x16_max,
+        i8x16_bitmask, i8x16_eq, i8x16_gt, i8x16_splat, i8x16_swizzle, i64x2, u8x16_max, u8x16_min,
         u8x16_splat, u8x16_sub, v128, v128_and, v128_any_true, v128_or, v128_xor,
     };
 
@@ -263,10 +262,10 @@ mod vector {
             Self(u8x16_max(self.0, other.0))
         }
 
-        /// Each lane less one, and 0xff in place of 0.
+        /// The lower byte of each lane.
         #[inline]
-        pub(super) fn less_one(self) -> Self {
-            Self(u8x16_sub(self.0, u8x16_splat(1)))
+        pub(super) fn lower(self, other: Self) -> Self {
+            Self(u8x16_min(self.0, other.0))
         }
 
         /// Whether any bit is set.
@@ -384,10 +383,10 @@ mod vector {
             Self(self.0.max(other.0))
         }
 
-        /// Each lane less one, and 0xff in place of 0.
+        /// The lower byte of each lane.
         #[inline]
-        pub(super) fn less_one(self) -> Self {
-            Self(self.0 - u8x16::splat(1))
+        pub(super) fn lower(self, other: Self) -> Self {
+            Self(self.0.min(other.0))
         }
 
         /// Whether any bit is set.
@@ -451,11 +450,20 @@ mod tests {
     fn a_byte_that_is_nul_or_no_ascii_is_seen_wherever_it_stands() {
         for length in [0, 1, LANES, 3 * LANES + 5, 40 * LANES] {
             let mut text = vec![1; length];
-            assert!(is_ascii_without_nul(&text));
+            let seen = |text: &[u8]| {
+                let (blocks, _) = text.as_chunks();
+                let seen =
+                    blocks.iter().fold(Seen::new(), |seen, block| seen.with(Lanes::load(block)));
+                (seen.is_ascii(), seen.has_nul())
+            };
+            assert!(is_ascii(&text));
             for at in (0..length).step_by(7) {
-                for (byte, is) in [(0x7f, true), (0, false), (0x80, false), (0xff, false)] {
+                let is_in_block = at < length / LANES * LANES;
+                for (byte, ascii) in [(0x7f, true), (0, true), (0x80, false), (0xff, false)] {
                     text[at] = byte;
-                    assert_eq!(is_ascii_without_nul(&text), is, "{byte} at {at} of {length}");
+                    assert_eq!(is_ascii(&text), ascii, "{byte} at {at} of {length}");
+                    let expected = (ascii || !is_in_block, byte == 0 && is_in_block);
+                    assert_eq!(seen(&text), expected, "{byte} at {at} of {length}");
                 }
                 text[at] = 1;
             }

@@ -13,6 +13,13 @@ use crate::joined::saved_by_one;
 use crate::lanes::{LANES, begin_alike};
 use crate::types::{Join, Kind, Merging};
 
+/// Bytes of the longest INSERT that is joined to others. Longer ones have many rows already, and take
+/// longer to read than what would be gained; unless somebody wants to know where all rows are.
+const LONGEST: usize = 16 * 1024;
+
+/// The most INSERTs that are not looked at because others before were not understood.
+const MOST_PAUSED: u32 = 16;
+
 /// An INSERT whose rows were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -108,6 +115,12 @@ pub(crate) struct Merger {
     /// Those of the statement that is looked at, where these are not the same.
     own: Families,
     adds_to_families: bool,
+    /// Bytes of the longest INSERT that is looked at.
+    longest: usize,
+    /// How many INSERTs are passed over after the last one that was not understood, and how many of
+    /// them are left. In a script of these, to look at each would cost more than to split it.
+    pause: u32,
+    left: u32,
 }
 
 impl Merger {
@@ -115,6 +128,9 @@ impl Merger {
         Self {
             rules: dialect.rules(),
             options,
+            longest: if options.locates_rows { usize::MAX } else { LONGEST },
+            pause: 0,
+            left: 0,
             is_off: false,
             open: false,
             prefix: Sample::default(),
@@ -140,6 +156,9 @@ impl Merger {
     #[must_use]
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
+        if self.left > 0 || text.get().len() > self.longest {
+            return None;
+        }
         let Some(rows) = self.rows_of_one(text, backslash).filter(|rows| *rows <= self.rows_left())
         else {
             return self.look_closer(text, backslash);
@@ -270,10 +289,14 @@ impl Merger {
         found(statement, rows, false)
     }
 
-    /// The statement that was looked at is taken.
+    /// The INSERT or REPLACE that was looked at is taken.
     #[inline]
     pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
-        let Some(found) = found else { return self.close() };
+        let Some(found) = found else {
+            self.pause(text);
+            return self.close();
+        };
+        (self.pause, self.left) = (0, 0);
         if !found.joins {
             return self.begin(text, found);
         }
@@ -281,6 +304,21 @@ impl Merger {
             self.families.join(self.rules.inserts.families, &self.own);
         }
         self.rows += found.rows;
+    }
+
+    /// Passes over some that come next where one was not understood.
+    fn pause(&mut self, text: &[u8]) {
+        if self.left > 0 {
+            self.left -= 1;
+        } else if text.len() <= self.longest {
+            self.left = self.pause;
+            self.pause = (2 * self.pause).clamp(1, MOST_PAUSED);
+        }
+    }
+
+    /// Bytes of the longest INSERT that is joined to others.
+    pub(crate) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Nothing is joined to the statement that was taken.
@@ -403,7 +441,7 @@ mod tests {
             let found = merger.look(whole, None);
             merger.take(whole.get(), found);
             let ends = [text.len() as u32];
-            let mut known = Known::new((&[0], &ends));
+            let mut known = Known::new((&[0], &ends), LONGEST);
             merger.read_like(window.as_bytes(), &mut known, None);
             assert_eq!(known.count, counted);
             assert!(merger.look(whole, None).is_some_and(|found| found.joins), "{columns}");

@@ -137,9 +137,7 @@ impl<'a> Adding<'a> {
         let (count, joined) = match &mut self.merger {
             None => (self.fit(few), 0),
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
-                if few.count() > 0 {
-                    merger.take(&[], None);
-                }
+                merger.close();
                 (self.fit(few), 0)
             }
             Some(_) => self.join(few, like),
@@ -209,7 +207,7 @@ impl<'a> Adding<'a> {
             // Most are like the ones before them.
             let places = (&starts[count..], &ends[count..]);
             let read = |places| {
-                let mut known = Known::new(places);
+                let mut known = Known::new(places, merger.longest());
                 let like = merger.read_like(self.window, &mut known, *backslash);
                 (known.count, like.rows)
             };
