@@ -81,6 +81,7 @@ impl Blocks<'_> {
             found.visible = from(read_to - base);
         }
         found.inside = parity(found.quotes & found.visible) ^ in_string;
+        let mut ends = Ends { close: 0, base, bits: 0 };
         loop {
             let unclear = found.unclear();
             if unclear == 0 {
@@ -88,11 +89,14 @@ impl Blocks<'_> {
                 return true;
             }
             let place = unclear.trailing_zeros() as usize;
-            match self.look(base + place, &other) {
+            match self.look(base + place, &other, &mut ends) {
                 Look::Nothing => found.others &= !(1 << place),
                 Look::Quoted(closed) => {
-                    found.visible &= !(from(place) & below(closed.at - base));
-                    found.inside = parity(found.quotes & found.visible) ^ in_string;
+                    let name = from(place) & below(closed.at - base);
+                    found.visible &= !name;
+                    if found.quotes & name != 0 {
+                        found.inside = parity(found.quotes & found.visible) ^ in_string;
+                    }
                     other = closed;
                     read_to = closed.at;
                 }
@@ -104,32 +108,59 @@ impl Blocks<'_> {
         }
     }
 
-    fn look(&self, at: usize, last: &Closed) -> Look {
+    fn look(&self, at: usize, last: &Closed, ends: &mut Ends) -> Look {
         let [byte, rest @ ..] = &self.text[at..] else { return Look::Unknown };
         let opens_comment = |second| rest.first().is_none_or(|next| *next == second);
         let opens_line = |second| self.marks.slash_comments && opens_comment(second);
         match self.marks.classes[usize::from(*byte)] {
             Class::Dash if !opens_comment(b'-') => Look::Nothing,
             Class::Slash if !(opens_comment(b'*') || opens_line(b'/')) => Look::Nothing,
-            Class::Quote if *byte != b'\'' => self.quoted(at, last),
+            Class::Quote if *byte != b'\'' => self.quoted(at, last, ends),
             _ => Look::Unknown,
         }
     }
 
     /// What is in the quotes that open at `at`, if they hold no backslash that counts.
-    fn quoted(&self, at: usize, last: &Closed) -> Look {
-        let (byte, rest) = (self.text[at], &self.text[at + 1..]);
+    fn quoted(&self, at: usize, last: &Closed, ends: &mut Ends) -> Look {
+        let byte = self.text[at];
         let Some(quote) = self.quotes.iter().find(|quote| quote.open == byte) else {
             return Look::Unknown;
         };
+        let close = quote.close;
         let end = match quote.backslash {
-            true => memchr2(quote.close, b'\\', rest),
-            false => memchr(quote.close, rest),
+            true => self.position_behind(at, |rest| memchr2(close, b'\\', rest)),
+            false => ends
+                .next(self.text, close, at)
+                .or_else(|| self.position_behind(at, |rest| memchr(close, rest))),
         };
-        let Some(end) = end.filter(|end| rest[*end] == quote.close) else { return Look::Unknown };
+        let Some(end) = end.filter(|end| self.text[*end] == close) else { return Look::Unknown };
         let goes_on = last.at == at && last.close == byte;
         let opened_at = if goes_on { last.opened_at } else { Some(at) };
-        Look::Quoted(Closed { close: quote.close, at: at + 1 + end + 1, opened_at })
+        Look::Quoted(Closed { close, at: end + 1, opened_at })
+    }
+
+    fn position_behind(&self, at: usize, find: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+        find(&self.text[at + 1..]).map(|length| at + 1 + length)
+    }
+}
+
+/// What ends names in quotes of one kind in a block: most end in the one in which they begin.
+struct Ends {
+    close: u8,
+    base: usize,
+    bits: u64,
+}
+
+impl Ends {
+    /// Where the first of these quotes stands behind `at`, which is in the block, if it is in the
+    /// block, too.
+    fn next(&mut self, text: &[u8], close: u8, at: usize) -> Option<usize> {
+        if close != self.close {
+            self.bits = equal(text.get(self.base..)?.first_chunk()?, &[close]);
+            self.close = close;
+        }
+        let behind = self.bits & from(at - self.base + 1);
+        (behind != 0).then(|| self.base + behind.trailing_zeros() as usize)
     }
 }
 
