@@ -174,6 +174,8 @@ struct Carried {
     in_string: u64,
     /// One if the byte before says of a string how it is read.
     letter: u64,
+    /// One if the byte before escapes the first.
+    escaped: u64,
     depth: u32,
     seen: Seen,
 }
@@ -185,10 +187,10 @@ impl Blocks<'_> {
     pub(crate) fn read(&self, base: usize, most: usize, state: &mut State, ahead: &mut Ahead) {
         let (blocks, _) = self.text.get(base..).unwrap_or_default().as_chunks::<LANES>();
         let blocks = &blocks[..blocks.len().min(most.min(MOST_BLOCKS))];
-        let State { in_string, depth, .. } = *state;
+        let State { in_string, escaped, depth, .. } = *state;
         let before = base.checked_sub(1).and_then(|before| self.text.get(before));
         let letter = u64::from(before.is_some_and(|byte| byte | 0x20 == b'e'));
-        let mut carried = Carried { in_string, letter, depth, seen: Seen::new() };
+        let mut carried = Carried { in_string, letter, escaped, depth, seen: Seen::new() };
         let mut rare = Rare::new(state);
         (ahead.base, ahead.count, ahead.complete) = (base, 0, true);
         loop {
@@ -214,8 +216,8 @@ impl Blocks<'_> {
             return;
         }
         ahead.is_ascii &= carried.seen.is_ascii();
-        let Carried { in_string, depth, .. } = carried;
-        let Rare { escaped, other, read_to } = rare;
+        let Carried { in_string, escaped, depth, .. } = carried;
+        let Rare { other, read_to } = rare;
         let (opened_at, closed) = ahead.strings(count, state);
         let read_to = read_to.max(base + LANES * count);
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
@@ -230,18 +232,25 @@ impl Blocks<'_> {
         carried: &mut Carried,
         ahead: &mut Ahead,
     ) {
-        let Carried { mut in_string, mut letter, mut depth, mut seen } = *carried;
+        let Carried { mut in_string, mut letter, mut escaped, mut depth, mut seen } = *carried;
         let (set, escapes, mut count) = (self.marks.others, self.escapes, ahead.count);
         let free = ahead.blocks.get_mut(count..).unwrap_or_default();
         for (block, found) in blocks.iter().zip(free) {
             let lanes = Lanes::load(block);
-            let quotes = lanes.equal(Splat::new(b'\'')).bits();
-            let inside = parity(quotes) ^ in_string;
+            let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
+            let mut inside = parity(quotes) ^ in_string;
             let others = lanes.any_of(set);
-            if others.is_any() {
-                let escapes = escapes && lanes.equal(Splat::new(b'\\')).is_any();
+            let mut next_escaped = 0;
+            if others.is_any() || escaped != 0 {
+                if escapes {
+                    let backslashes = lanes.equal(Splat::new(b'\\')).bits();
+                    let these;
+                    (these, next_escaped) = escaped_by(backslashes, escaped);
+                    quotes &= !these;
+                    inside = parity(quotes) ^ in_string;
+                }
                 let unclear = others.bits() & !inside;
-                if escapes || (unclear != 0 && !are_signs(lanes, unclear)) {
+                if unclear != 0 && !are_signs(lanes, unclear) {
                     break;
                 }
             }
@@ -261,10 +270,11 @@ impl Blocks<'_> {
             *found = Block { terminators, newlines, inside };
             seen = seen.with(lanes);
             letter = letters >> 63;
+            escaped = next_escaped;
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             count += 1;
         }
-        *carried = Carried { in_string, letter, depth, seen };
+        *carried = Carried { in_string, letter, escaped, depth, seen };
         ahead.count = count;
     }
 
@@ -280,7 +290,7 @@ impl Blocks<'_> {
         ahead: &mut Ahead,
     ) -> bool {
         let (index, at) = (ahead.count % MOST_BLOCKS, ahead.end());
-        let Carried { in_string, letter, depth, .. } = *carried;
+        let Carried { in_string, letter, depth, mut escaped, .. } = *carried;
         let lanes = Lanes::load(block);
         let (letters, letter_behind) = match self.marks.prefixes {
             true => (lanes.letters() << 1 | letter, lanes.letters() >> 63),
@@ -290,6 +300,12 @@ impl Blocks<'_> {
         let others = lanes.any_of(self.marks.others).bits();
         let inside = parity(quotes) ^ in_string;
         let mut found = Found { quotes, others, letters, visible: u64::MAX, inside };
+        if self.escapes {
+            let backslashes = lanes.equal(Splat::new(b'\\')).bits();
+            let these;
+            (these, escaped) = escaped_by(backslashes, escaped);
+            found.quotes &= !these;
+        }
         let complete = self.look_closer(at, &mut found, in_string, rare);
         let Found { visible, inside, .. } = found;
         let plain = visible & !inside;
@@ -304,7 +320,8 @@ impl Blocks<'_> {
         carried.seen = carried.seen.with(lanes);
         if complete {
             let in_string = (inside.cast_signed() >> 63).cast_unsigned();
-            *carried = Carried { in_string, letter: letter_behind, depth, seen: carried.seen };
+            let (letter, seen) = (letter_behind, carried.seen);
+            *carried = Carried { in_string, letter, escaped, depth, seen };
             ahead.count += 1;
         }
         complete
@@ -366,6 +383,21 @@ fn parity(mut bits: u64) -> u64 {
         bits ^= bits << shift;
     }
     bits
+}
+
+/// The places behind a backslash that is not escaped itself, and whether the first of the next
+/// block is one.
+#[inline]
+fn escaped_by(mut backslashes: u64, first: u64) -> (u64, u64) {
+    let (mut escaped, mut next) = (first, 0);
+    backslashes &= !first;
+    while backslashes != 0 {
+        let bit = backslashes & backslashes.wrapping_neg();
+        escaped |= bit << 1;
+        next = bit >> 63;
+        backslashes &= !(bit | bit << 1);
+    }
+    (escaped, next)
 }
 
 /// The bits from this place on.

@@ -32,20 +32,19 @@ impl Found {
 /// What is known where reading has come to and matters to few blocks.
 #[derive(Clone, Copy)]
 pub(super) struct Rare {
-    pub(super) escaped: u64,
     pub(super) other: Closed,
     pub(super) read_to: usize,
 }
 
 impl Rare {
     pub(super) fn new(state: &State) -> Self {
-        let State { escaped, other, read_to, .. } = *state;
-        Self { escaped, other, read_to }
+        let State { other, read_to, .. } = *state;
+        Self { other, read_to }
     }
 
     /// Whether it matters to the block that begins here.
     pub(super) fn reaches(&self, base: usize) -> bool {
-        self.escaped != 0 || self.read_to > base
+        self.read_to > base
     }
 }
 
@@ -68,15 +67,7 @@ impl Blocks<'_> {
         in_string: u64,
         rare: &mut Rare,
     ) -> bool {
-        let Rare { escaped: first, mut other, mut read_to } = *rare;
-        let mut next_escaped = 0;
-        if self.escapes {
-            let block = self.text.get(base..).and_then(|rest| rest.first_chunk());
-            let backslashes = block.map_or(0, |block| equal(block, b"\\"));
-            let escaped;
-            (escaped, next_escaped) = escapes(backslashes, first);
-            found.quotes &= !escaped;
-        }
+        let Rare { mut other, mut read_to } = *rare;
         if read_to > base {
             found.visible = from(read_to - base);
         }
@@ -85,7 +76,7 @@ impl Blocks<'_> {
         loop {
             let unclear = found.unclear();
             if unclear == 0 {
-                *rare = Rare { escaped: next_escaped, other, read_to };
+                *rare = Rare { other, read_to };
                 return true;
             }
             let place = unclear.trailing_zeros() as usize;
@@ -162,18 +153,4 @@ impl Ends {
         let behind = self.bits & from(at - self.base + 1);
         (behind != 0).then(|| self.base + behind.trailing_zeros() as usize)
     }
-}
-
-/// The places behind a backslash that is not escaped itself, and whether the first of the next
-/// block is one.
-fn escapes(mut backslashes: u64, first: u64) -> (u64, u64) {
-    let (mut escaped, mut next) = (first, 0);
-    backslashes &= !first;
-    while backslashes != 0 {
-        let bit = backslashes & backslashes.wrapping_neg();
-        escaped |= bit << 1;
-        next = bit >> 63;
-        backslashes &= !(bit | bit << 1);
-    }
-    (escaped, next)
 }
