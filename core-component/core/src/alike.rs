@@ -127,11 +127,9 @@ impl<'a> Near<'a> {
     /// Whether the number that stands from `start` to the place, and begins with 0, is 0.
     #[inline(always)]
     fn is_zero(&self, start: usize) -> bool {
-        // Most have another digit soon.
-        let zeros = self.bytes.get(start..).and_then(<[u8]>::first_chunk).map_or(0, zeros_of);
-        let is_digit = |at: usize| self.bytes.get(at).is_some_and(u8::is_ascii_digit);
-        let has_other = zeros < PART && is_digit(start + zeros);
-        !has_other && has_zeros_only(self.bytes, start, self.at)
+        // Most end in another digit.
+        self.bytes.get(self.at.wrapping_sub(1)) == Some(&b'0')
+            && is_zero(self.bytes, start, self.at)
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
@@ -300,32 +298,34 @@ impl<'a, C: Columns> Alike<'a, C> {
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
     fn string(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
-        let is_free = self.columns.rule() == FamilyRule::Free;
-        let start = near.place();
-        let may_be_number = !is_free && near.byte()?.is_ascii_digit();
+        if self.columns.rule() != FamilyRule::Free && near.byte()?.is_ascii_digit() {
+            let follows;
+            (*near, follows) = self.string_of_digits(*near, column)?;
+            return Some(follows);
+        }
         let follows = near.closing_quote(self.marks)?;
-        let family = match may_be_number {
-            true => of_text(self.columns.rule(), near.text.get(start..near.place())?),
-            false => Family::Text,
-        };
         near.at += 1;
-        self.columns.take(column, family).then_some(follows)
+        self.columns.take(column, Family::Text).then_some(follows)
+    }
+
+    /// As [`string`](Self::string), of one that may have digits only.
+    #[cold]
+    #[inline(never)]
+    fn string_of_digits<'b>(self, mut near: Near<'b>, column: usize) -> Option<(Near<'b>, u8)> {
+        let start = near.place();
+        let follows = near.closing_quote(self.marks)?;
+        let family = of_text(self.columns.rule(), near.text.get(start..near.place())?);
+        near.at += 1;
+        self.columns.take(column, family).then_some((near, follows))
     }
 }
 
-/// Whether a number has no digits but 0.
+/// Whether the number that stands from `start` to `end` has no digits but 0.
 #[cold]
 #[inline(never)]
-fn has_zeros_only(text: &[u8; NEAR], start: usize, end: usize) -> bool {
+fn is_zero(text: &[u8; NEAR], start: usize, end: usize) -> bool {
     let number = text.get(start..end).unwrap_or_default();
     number.iter().all(|byte| matches!(byte, b'0' | b'.'))
-}
-
-/// How many zeros a text begins with.
-#[inline(always)]
-fn zeros_of(text: &[u8; PART]) -> usize {
-    let others = !Part::load(text).equal(Splat::new(b'0')).bits();
-    (u32::from(others) | 1 << PART).trailing_zeros() as usize
 }
 
 /// How many digits a text begins with.

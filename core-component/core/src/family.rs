@@ -132,13 +132,13 @@ impl Columns for Numbering {
 
     #[inline(always)]
     fn take(self, column: usize, family: Family) -> bool {
-        let columns = match family.under(FamilyRule::Numbering) {
-            Family::Zero => self.asks,
-            Family::Integer => self.tells,
+        let is_one_of = |columns: u64| columns >> (column % MOST_COLUMNS) & 1 == 1;
+        match family.under(FamilyRule::Numbering) {
+            Family::Zero => is_one_of(self.asks),
+            Family::Integer => is_one_of(self.tells),
             // Texts may stand beside all others.
-            _ => u64::MAX,
-        };
-        columns >> (column % MOST_COLUMNS) & 1 == 1
+            _ => true,
+        }
     }
 }
 

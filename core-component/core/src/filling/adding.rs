@@ -53,14 +53,23 @@ impl Left {
     }
 
     /// Takes as many of these statements as there is room for, each of which saves so many bytes; how
-    /// many that are.
-    fn take_all(&mut self, (starts, ends): (&[u32], &[u32]), saved: usize) -> usize {
+    /// many that are. `together`: whether they stand side by side.
+    fn take_all(
+        &mut self,
+        (starts, ends): (&[u32], &[u32]),
+        saved: usize,
+        together: bool,
+    ) -> usize {
         let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
-        let bytes = lengths().sum::<u32>() as usize + PARTED.len() * starts.len();
         let more = self.bytes.saturating_add(saved * starts.len());
-        let longest = lengths().max().unwrap_or(0) as usize;
-        if longest <= self.longest && bytes <= more.min(self.apart) {
-            (self.bytes, self.apart) = (more - bytes, self.apart - bytes);
+        let most = more.min(self.apart);
+        let all = match (starts, ends) {
+            ([start, ..], [.., end]) if together => (end - start) as usize + PARTED.len(),
+            _ => lengths().sum::<u32>() as usize + PARTED.len() * starts.len(),
+        };
+        let are_short = |longest| all <= longest || lengths().all(|it| it as usize <= longest);
+        if all <= most && are_short(self.longest) {
+            (self.bytes, self.apart) = (more - all, self.apart - all);
             return starts.len();
         }
         lengths().take_while(|length| self.take(*length as usize, saved)).count()
@@ -215,7 +224,9 @@ impl<'a> Adding<'a> {
             if like > 0 {
                 let saved = saved_by_one(merger.around_rows());
                 let places = (&places.0[..like], &places.1[..like]);
-                let fitting = left.take_all(places, saved);
+                let run = count..count + like;
+                let together = few.side_by_side(run.start, run.end) == run;
+                let fitting = left.take_all(places, saved, together);
                 if fitting < like {
                     (like, rows) = read((&places.0[..fitting], &places.1[..fitting]));
                 }
@@ -293,7 +304,7 @@ impl<'a> Adding<'a> {
         self.add_text(start as usize..last as usize + 1);
     }
 
-    /// Adds the rows of INSERTs that are joined to the one before them.
+    /// Adds the rows of INSERTs that stand side by side and are joined to the one before them.
     fn append_rows(&mut self, starts: &[u32], ends: &[u32]) {
         let held = std::mem::take(&mut self.held);
         self.hand_over(held);
@@ -312,8 +323,12 @@ impl<'a> Adding<'a> {
         let Filling { body, ends: list, .. } = &mut **filling;
         let body = body.copied(window);
         let filled = body.len();
-        let most = rows.clone().map(|(_, length)| length + 1).sum::<usize>();
-        body.resize(filled + most + SHORT, 0);
+        let first = starts.first().map_or(0, |start| *start as usize);
+        let end = ends.last().map_or(0, |end| *end as usize);
+        // They stand side by side.
+        let all = (end - first + PARTED.len())
+            .saturating_sub((prefix + tail + PARTED.len() - 1) * starts.len());
+        body.resize(filled + all + SHORT, 0);
         let to = body.get_mut(filled..).unwrap_or_default();
         let mut at = 0;
         list.extend(rows.map(|(text, length)| {
@@ -325,7 +340,6 @@ impl<'a> Adding<'a> {
         }));
         // The last of them is followed by no comma, but by what was behind the one before.
         body.truncate(filled + at - 1);
-        let end = ends.last().map_or(0, |end| *end as usize);
         body.extend_from_slice(window.get(end - tail..end).unwrap_or_default());
         body.extend_from_slice(PARTED);
         let length = narrow(body.len());
