@@ -98,7 +98,7 @@ impl State {
 }
 
 /// The most blocks that are read at once.
-pub(crate) const MOST_BLOCKS: usize = 32;
+pub(crate) const MOST_BLOCKS: usize = 64;
 
 /// What was found in a block, as bits.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use memchr::{memchr_iter, memrchr};
 
-use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, below};
+use crate::blocks::{Ahead, Blocks, MOST_BLOCKS, State, from};
 use crate::classify::{Classified, plain_start};
 use crate::filling::{Adding, FEW, Few};
 use crate::lanes::{LANES, is_ascii};
@@ -295,12 +295,12 @@ impl<'a> PlainStatements<'a> {
             let behind = self.blocks.text.get(known..place).unwrap_or_default();
             return line.saturating_add(newlines(behind));
         }
-        let index = place.saturating_sub(base) / LANES;
-        let blocks = self.ahead.blocks.get(index..next).unwrap_or_default();
-        let all: u32 = blocks.iter().map(|block| block.newlines.count_ones()).sum();
-        let first = blocks.first().map_or(0, |block| block.newlines);
-        let before = first & below((place - base) % LANES);
-        line.wrapping_sub(all).wrapping_add(before.count_ones())
+        let place = place.saturating_sub(base);
+        let blocks = self.ahead.blocks.get(place / LANES..next).unwrap_or_default();
+        let Some((first, others)) = blocks.split_first() else { return line };
+        let behind = (first.newlines & from(place % LANES)).count_ones();
+        let others: u32 = others.iter().map(|block| block.newlines.count_ones()).sum();
+        line.wrapping_sub(behind).wrapping_sub(others)
     }
 
     #[cold]
