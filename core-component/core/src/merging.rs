@@ -20,6 +20,9 @@ const LONGEST: usize = 16 * 1024;
 /// The most INSERTs that are not looked at because others before were not understood.
 const MOST_PAUSED: u32 = 16;
 
+/// Bytes of the longest INSERT that may be one of these: what is lost by it is little.
+const LONGEST_PAUSED: usize = 1024;
+
 /// An INSERT whose rows were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
@@ -117,8 +120,8 @@ pub(crate) struct Merger {
     adds_to_families: bool,
     /// Bytes of the longest INSERT that is looked at.
     longest: usize,
-    /// How many INSERTs are passed over after the last one that was not understood, and how many of
-    /// them are left. In a script of these, to look at each would cost more than to split it.
+    /// How many short INSERTs are passed over after the last one that was not understood, and how many
+    /// of them are left. In a script of these, to look at each would cost more than to split it.
     pause: u32,
     left: u32,
 }
@@ -156,7 +159,8 @@ impl Merger {
     #[must_use]
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
-        if self.left > 0 || text.get().len() > self.longest {
+        let length = text.get().len();
+        if length > self.longest || (self.left > 0 && length <= LONGEST_PAUSED) {
             return None;
         }
         let Some(rows) = self.rows_of_one(text, backslash).filter(|rows| *rows <= self.rows_left())
@@ -391,6 +395,8 @@ fn tells_rows_apart(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use super::*;
     use crate::following::Known;
 
@@ -495,6 +501,40 @@ mod tests {
         let more = [texts[0], texts[1], texts[1], texts[0]];
         let expected = [Some(false), Some(false), Some(true), Some(false)];
         assert_eq!(joins(Dialect::MySql, 9, &more), expected);
+    }
+
+    #[test]
+    fn after_some_that_are_not_understood_a_few_are_passed_over_and_no_long_ones() {
+        let (unknown, known) = ("INSERT INTO t VALUES (now())", "INSERT INTO t VALUES (1)");
+        let long = format!("INSERT INTO t VALUES ('{}')", "a".repeat(LONGEST_PAUSED));
+        let seen = |before: usize, texts: &[&str]| {
+            let texts: Vec<&str> =
+                iter::repeat_n(unknown, before).chain(texts.iter().copied()).collect();
+            joins(Dialect::Sqlite, 9, &texts).split_off(before)
+        };
+        assert_eq!(seen(1, &[known, known]), [Some(false), Some(true)]);
+        assert_eq!(seen(2, &[known, known, known]), [None, Some(false), Some(true)]);
+        assert_eq!(seen(2, &[&long, known]), [Some(false), Some(true)]);
+        // However many these were, it is soon tried again.
+        let many = [known; MOST_PAUSED as usize + 1];
+        assert_eq!(seen(1000, &many).last(), Some(&Some(true)));
+    }
+
+    #[test]
+    fn an_insert_of_very_many_rows_is_left_as_it_is_unless_its_rows_are_wanted() {
+        let rows = vec!["(1)"; LONGEST / 4].join(",");
+        let text = format!("INSERT INTO t VALUES {rows}");
+        for locates_rows in [false, true] {
+            let all = Merging { max_rows: u32::MAX, locates_rows, joins_conflicts: true };
+            let mut merger = Merger::new(Dialect::Sqlite, all);
+            let found = |text: &str, merger: &mut Merger| {
+                merger.look(Text::new(text.as_bytes(), 0, text.len()), None).is_some()
+            };
+            assert_eq!(found(&text, &mut merger), locates_rows);
+            let just_short_enough = &text[..LONGEST - 3];
+            let end = just_short_enough.rfind(')').expect("it has rows") + 1;
+            assert!(found(&text[..end], &mut merger));
+        }
     }
 
     #[test]
