@@ -298,25 +298,16 @@ impl<'a, C: Columns> Alike<'a, C> {
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
     fn string(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
-        if self.columns.rule() != FamilyRule::Free && near.byte()?.is_ascii_digit() {
-            let follows;
-            (*near, follows) = self.string_of_digits(*near, column)?;
-            return Some(follows);
-        }
-        let follows = near.closing_quote(self.marks)?;
-        near.at += 1;
-        self.columns.take(column, Family::Text).then_some(follows)
-    }
-
-    /// As [`string`](Self::string), of one that may have digits only.
-    #[cold]
-    #[inline(never)]
-    fn string_of_digits<'b>(self, mut near: Near<'b>, column: usize) -> Option<(Near<'b>, u8)> {
+        let rule = self.columns.rule();
         let start = near.place();
+        let may_be_number = rule != FamilyRule::Free && near.byte()?.is_ascii_digit();
         let follows = near.closing_quote(self.marks)?;
-        let family = of_text(self.columns.rule(), near.text.get(start..near.place())?);
+        let family = match may_be_number {
+            true => of_text(rule, near.text.get(start..near.place())?),
+            false => Family::Text,
+        };
         near.at += 1;
-        self.columns.take(column, family).then_some((near, follows))
+        self.columns.take(column, family).then_some(follows)
     }
 }
 

@@ -3,14 +3,14 @@
 //! what a byte means it stops, and leaves that to the lexer.
 //!
 //! Cost of a block: seven to ten comparisons of all its bytes, and no branch for a string or a pair
-//! of parentheses in it.
+//! of parentheses in it. What that says is read in a loop that calls nothing; a block that needs more
+//! is looked at closer.
 
 mod closer;
 
 use memchr::memchr;
 
 use self::closer::{Found, Rare};
-
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
 use crate::lanes::{LANES, Lanes, Seen, Set, Splat};

@@ -64,6 +64,7 @@ mod settings;
 mod splitter;
 mod tail;
 mod transaction;
+mod trials;
 mod types;
 
 pub use session::Session;

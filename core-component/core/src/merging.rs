@@ -11,6 +11,7 @@ use crate::following::Statements;
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::joined::saved_by_one;
 use crate::lanes::{LANES, begin_alike};
+use crate::trials::Trials;
 use crate::types::{Join, Kind, Merging};
 
 /// Bytes of the longest INSERT that is joined to others. Longer ones have many rows already, and take
@@ -120,10 +121,9 @@ pub(crate) struct Merger {
     adds_to_families: bool,
     /// Bytes of the longest INSERT that is looked at.
     longest: usize,
-    /// How many short INSERTs are passed over after the last one that was not understood, and how many
-    /// of them are left. In a script of these, to look at each would cost more than to split it.
-    pause: u32,
-    left: u32,
+    /// When short INSERTs are looked at: in a script of those that are not understood, to look at each
+    /// would cost more than to split it.
+    trials: Trials,
 }
 
 impl Merger {
@@ -132,8 +132,7 @@ impl Merger {
             rules: dialect.rules(),
             options,
             longest: if options.locates_rows { usize::MAX } else { LONGEST },
-            pause: 0,
-            left: 0,
+            trials: Trials::new(MOST_PAUSED),
             is_off: false,
             open: false,
             prefix: Sample::default(),
@@ -160,7 +159,7 @@ impl Merger {
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
         let length = text.get().len();
-        if length > self.longest || (self.left > 0 && length <= LONGEST_PAUSED) {
+        if length > self.longest || (length <= LONGEST_PAUSED && !self.trials.is_due()) {
             return None;
         }
         let Some(rows) = self.rows_of_one(text, backslash).filter(|rows| *rows <= self.rows_left())
@@ -297,10 +296,14 @@ impl Merger {
     #[inline]
     pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
         let Some(found) = found else {
-            self.pause(text);
+            if !self.trials.is_due() {
+                self.trials.pass();
+            } else if text.len() <= self.longest {
+                self.trials.note(false);
+            }
             return self.close();
         };
-        (self.pause, self.left) = (0, 0);
+        self.trials.note(true);
         if !found.joins {
             return self.begin(text, found);
         }
@@ -308,16 +311,6 @@ impl Merger {
             self.families.join(self.rules.inserts.families, &self.own);
         }
         self.rows += found.rows;
-    }
-
-    /// Passes over some that come next where one was not understood.
-    fn pause(&mut self, text: &[u8]) {
-        if self.left > 0 {
-            self.left -= 1;
-        } else if text.len() <= self.longest {
-            self.left = self.pause;
-            self.pause = (2 * self.pause).clamp(1, MOST_PAUSED);
-        }
     }
 
     /// Bytes of the longest INSERT that is joined to others.

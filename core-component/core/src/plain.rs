@@ -152,10 +152,10 @@ impl<'a> PlainStatements<'a> {
         let mut few = Few::new();
         while let Some(class) = self.class {
             let before = self.after;
-            few.clear();
-            few.part(self.spot);
+            few.begin(self.spot);
             let like = self.follow_like(adding, &mut few);
             if like.is_none() {
+                few.begin(self.spot);
                 self.gather(class, &mut few);
             }
             let taken = adding.add(&few, class.kind, like);
@@ -203,11 +203,7 @@ impl<'a> PlainStatements<'a> {
         let mut lines = few.count() as u32 - 1;
         if like.is_unusual {
             let read = text.get(self.spot.at..end)?;
-            if !self.blocks.is_allowed(read) {
-                few.clear();
-                few.part(self.spot);
-                return None;
-            }
+            self.blocks.is_allowed(read).then_some(())?;
             self.ahead.is_ascii &= is_ascii(read);
             lines = newlines(read);
         }
@@ -279,7 +275,7 @@ impl<'a> PlainStatements<'a> {
         if let Some(end) = few.end_before(count).filter(|_| count > before) {
             self.after = end + 1;
             if !self.read_before.is_empty() && self.look_before(few).is_none() {
-                few.clear();
+                few.begin(self.spot);
                 self.class = None;
                 return Pause::Stop;
             }

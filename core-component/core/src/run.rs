@@ -8,30 +8,9 @@ use crate::lanes::LANES;
 use crate::session::Session;
 use crate::types::{Scope, Transactions};
 
-/// The most statements that are taken one by one because none could be taken at once before.
-const MOST_PAUSED: u32 = 64;
-
-/// In a script where something in each statement is left to the lexer, trying costs more than it
-/// brings: it is tried again after one more statement, then two, four and so on.
-#[derive(Debug, Default)]
-pub(crate) struct Trials {
-    pause: u32,
-    left: u32,
-}
-
-impl Trials {
-    /// Whether it is time for the next one.
-    fn is_due(&mut self) -> bool {
-        let due = self.left == 0;
-        self.left = self.left.saturating_sub(1);
-        due
-    }
-
-    fn note(&mut self, succeeded: bool) {
-        self.pause = if succeeded { 0 } else { (2 * self.pause).clamp(1, MOST_PAUSED) };
-        self.left = self.pause;
-    }
-}
+/// The most statements that are taken one by one because none could be taken at once before: in a
+/// script where something in each statement is left to the lexer, trying costs more than it brings.
+pub(crate) const MOST_PAUSED: u32 = 64;
 
 impl Session {
     /// Takes the plain statements that come next before `end` in the buffer, as many as can be
@@ -45,7 +24,7 @@ impl Session {
         }
         let Some(scope) = self.undisputed_scope() else { return };
         if !self.trials.is_due() {
-            return;
+            return self.trials.pass();
         }
         self.input.move_to(start);
         let Self { input, splitter, filling, merger, account, options, .. } = self;

@@ -6,10 +6,11 @@ use crate::account::{Account, Weight};
 use crate::filling::{Filling, Sealed};
 use crate::intake::Input;
 use crate::merging::Merger;
-use crate::run::Trials;
+use crate::run::MOST_PAUSED;
 use crate::sequence::{self, Decision};
 use crate::splitter::Splitter;
 use crate::transaction::ScriptTransaction;
+use crate::trials::Trials;
 use crate::types::{
     BatchInfo, Cause, Event, Execution, Failure, FailureKind, Host, Options, Outcome, Progress,
     Report, SealReason, Transactions,
@@ -71,7 +72,7 @@ impl Session {
             account: Account::new(options.transactions == Transactions::Run),
             filling: Filling::default(),
             merger: options.merging.map(|merging| Merger::new(options.dialect, merging)),
-            trials: Trials::default(),
+            trials: Trials::new(MOST_PAUSED),
             waiting: VecDeque::new(),
             refusal: None,
             uncommitted: false,

@@ -70,8 +70,8 @@ pub enum Transactions {
 /// How consecutive INSERTs are joined to one of several rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merging {
-    /// Rows of one joined INSERT, at least 1; one that has more by itself, or more than 16 KiB, is left
-    /// as it is.
+    /// Rows of one joined INSERT, at least 1; one that has more by itself is left as it is, and, where
+    /// rows are not located, one of more than 16 KiB.
     pub max_rows: u32,
     /// Whether a batch says where the rows of its INSERTs are, joined or not.
     pub locates_rows: bool,

@@ -178,18 +178,23 @@ fn long_run(numbers: &mut Numbers) -> String {
     text
 }
 
+/// Limits of a batch, up to these.
+fn limits(numbers: &mut Numbers, bytes: usize, statements: usize) -> Limits {
+    let max_batch_bytes = 100 + numbers.below(bytes) as u64;
+    Limits {
+        max_batch_bytes,
+        max_statement_bytes: max_batch_bytes + numbers.below(500) as u64,
+        max_statements: 1 + numbers.below(statements) as u32,
+        ..Limits::default()
+    }
+}
+
 fn options(numbers: &mut Numbers) -> Options {
     let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
     options.transactions =
         [Transactions::Batch, Transactions::Run, Transactions::None][numbers.below(3)];
     if numbers.below(2) == 0 {
-        let max_batch_bytes = 100 + numbers.below(3000) as u64;
-        options.limits = Limits {
-            max_batch_bytes,
-            max_statement_bytes: max_batch_bytes + numbers.below(500) as u64,
-            max_statements: 1 + numbers.below(30) as u32,
-            ..Limits::default()
-        };
+        options.limits = limits(numbers, 3000, 30);
         options.hook_room = numbers.below(50) as u64;
     }
     if numbers.below(2) == 0 {
@@ -241,13 +246,7 @@ fn long_runs_of_inserts_come_out_as_one_by_one() {
         let locates_rows = numbers.below(2) == 0;
         options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
         if numbers.below(2) == 0 {
-            let max_batch_bytes = 100 + numbers.below(20_000) as u64;
-            options.limits = Limits {
-                max_batch_bytes,
-                max_statement_bytes: max_batch_bytes + numbers.below(500) as u64,
-                max_statements: 1 + numbers.below(1000) as u32,
-                ..Limits::default()
-            };
+            options.limits = limits(&mut numbers, 20_000, 1000);
         }
         let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
         comes_out_as_one_by_one(options, &script, piece_bytes);

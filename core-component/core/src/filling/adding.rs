@@ -135,8 +135,10 @@ impl<'a> Adding<'a> {
     pub(crate) fn find_like(&self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
         let (merger, backslash) = self.merger.as_ref()?;
         let like = merger.read_like(text, &mut Following::new(start, few), *backslash);
-        let is_unusual = like.is_unusual || (few.count() > 0 && merger.is_unusual());
-        (few.count() > 0).then_some(Like { is_unusual, ..like })
+        (few.count() > 0).then(|| {
+            let is_unusual = like.is_unusual || merger.is_unusual();
+            Like { is_unusual, ..like }
+        })
     }
 
     /// Adds those of a few statements that there is room for, up to the first for which there is

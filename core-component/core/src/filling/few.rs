@@ -29,8 +29,10 @@ impl Few {
         Self { count: 0, parted: 0, starts: none, ends: none, lines: none, columns: none }
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// There are none any more; the first will begin at `spot`.
+    pub(crate) fn begin(&mut self, spot: Spot) {
         (self.count, self.parted) = (0, 0);
+        self.part(spot);
     }
 
     pub(crate) fn count(&self) -> usize {
