@@ -1,8 +1,11 @@
 //! Which INSERTs of a script may be sent as one: those that stand one behind the other and differ in
 //! their rows only, of constants that mean the same alone and together. In doubt none.
 
-use memchr::memmem;
+mod sample;
+mod unsettled;
 
+use self::sample::Sample;
+use self::unsettled::{tells_rows_apart, unsettles};
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
@@ -10,7 +13,6 @@ use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
 use crate::following::Statements;
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::joined::saved_by_one;
-use crate::lanes::{LANES, begin_alike};
 use crate::trials::Trials;
 use crate::types::{Join, Kind, Merging};
 
@@ -61,46 +63,6 @@ struct One {
     end: usize,
     rows: u32,
     is_unusual: bool,
-}
-
-/// What many texts begin with; most are no longer than what can be looked at at once.
-#[derive(Debug)]
-struct Sample {
-    bytes: Vec<u8>,
-    /// The first of them.
-    first: [u8; LANES],
-    /// Ones for each of these that there is.
-    mask: [u8; LANES],
-}
-
-impl Default for Sample {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), first: [0; LANES], mask: [0; LANES] }
-    }
-}
-
-impl Sample {
-    fn set(&mut self, text: &[u8]) {
-        self.bytes.clear();
-        self.bytes.extend_from_slice(text);
-        self.first.iter_mut().zip(text).for_each(|(byte, own)| *byte = *own);
-        self.mask = [0; LANES];
-        self.mask.iter_mut().zip(text).for_each(|(byte, _)| *byte = u8::MAX);
-    }
-
-    fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether a text begins so.
-    #[inline(always)]
-    fn begins(&self, near: &Near<'_>) -> bool {
-        let (text, first) = near.rest();
-        match first.first_chunk().filter(|_| self.bytes.len() <= LANES) {
-            Some(first) => begin_alike(first, &self.first, &self.mask, self.bytes.len()),
-            None => text.starts_with(&self.bytes),
-        }
-    }
 }
 
 /// What is known of the INSERTs that a next one could be joined to.
@@ -355,43 +317,13 @@ fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
     })
 }
 
-/// Whether a statement lets MySQL change values rather than refuse them where there are several
-/// rows: without a strict mode, with tables that know no transactions, or in another database, of
-/// which nobody has asked whether it has such.
-fn unsettles(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
-    if dialect != Dialect::MySql || !matches!(kind, Kind::Set | Kind::Create | Kind::Alter) {
-        return false;
-    }
-    let text = text.to_ascii_lowercase();
-    let says = |word: &str| memmem::find(&text, word.as_bytes()).is_some();
-    if kind == Kind::Set {
-        let strict =
-            says("strict_trans_tables") || says("strict_all_tables") || says("traditional");
-        let mut words = text.split(|byte| !byte.is_ascii_alphanumeric());
-        return words.any(|word| word == b"use")
-            || says("storage_engine")
-            || (says("sql_mode") && !strict);
-    }
-    says("engine") && !says("innodb")
-}
-
-/// Whether a statement may give MySQL a constraint of values, as a column of JSON has one in MariaDB,
-/// or a column that numbers its rows.
-fn tells_rows_apart(dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
-    const WORDS: [&str; 5] = ["check", "json", "auto_increment", "serial", "like"];
-    if dialect != Dialect::MySql || !matches!(kind, Kind::Create | Kind::Alter) {
-        return false;
-    }
-    let text = text.to_ascii_lowercase();
-    WORDS.iter().any(|word| memmem::find(&text, word.as_bytes()).is_some())
-}
-
 #[cfg(test)]
 mod tests {
     use std::iter;
 
     use super::*;
     use crate::following::Known;
+    use crate::lanes::LANES;
 
     fn joins(dialect: Dialect, max_rows: u32, texts: &[&str]) -> Vec<Option<bool>> {
         let mut merger =
