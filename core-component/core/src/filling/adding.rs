@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::few::Few;
+use super::few::{Bits, Few, first_of_few};
 use super::{Filling, SEPARATOR};
-use crate::blocks::below;
 use crate::following::{Following, Known};
 use crate::insert::Text;
 use crate::joined::{PARTED, saved_by_one};
@@ -203,7 +202,7 @@ impl<'a> Adding<'a> {
     /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room; how
     /// many there is room for, and, as bits, which of them are joined.
     #[inline(never)]
-    fn join(&mut self, few: &Few, like: Option<Like>) -> (usize, u64) {
+    fn join(&mut self, few: &Few, like: Option<Like>) -> (usize, Bits) {
         let most = self.most.saturating_sub(self.apart_bytes());
         let mut left = Left { bytes: self.bytes, apart: most, longest: self.longest };
         let Some((merger, backslash)) = &mut self.merger else { return (0, 0) };
@@ -235,7 +234,7 @@ impl<'a> Adding<'a> {
                 if like > 0 {
                     merger.take_like(rows);
                     self.filling.join_more(like, like * saved);
-                    joined |= below(count + like) & !below(count);
+                    joined |= first_of_few(count + like) & !first_of_few(count);
                     count += like;
                 }
                 self.goes_on |= like == few.count();
@@ -250,7 +249,7 @@ impl<'a> Adding<'a> {
             merger.take(text.get(), found);
             if let Some(found) = found {
                 self.filling.locate_rows(first + count, found);
-                joined |= u64::from(found.joins) << count;
+                joined |= Bits::from(found.joins) << count;
             }
             count += 1;
         }
@@ -261,7 +260,7 @@ impl<'a> Adding<'a> {
     /// Puts the first of a few statements into the lists. `joined`: which of them are joined to the
     /// one before, as bits.
     #[inline(never)]
-    fn append(&mut self, few: &Few, count: usize, (kind, joined): (Kind, u64)) {
+    fn append(&mut self, few: &Few, count: usize, (kind, joined): (Kind, Bits)) {
         let (starts, ends) = few.places();
         let mut next = 0;
         while next < count {

@@ -3,11 +3,19 @@
 use std::ops::Range;
 
 use super::adding::narrow;
-use crate::blocks::below;
 use crate::position::{Cursor, Spot};
 
+/// Some of a few statements, as bits.
+pub(crate) type Bits = u128;
+
 /// How many statements are added at once.
-pub(crate) const FEW: usize = 64;
+pub(crate) const FEW: usize = Bits::BITS as usize;
+
+/// The first so many of a few statements.
+#[inline]
+pub(crate) fn first_of_few(count: usize) -> Bits {
+    if count < FEW { (1 << count) - 1 } else { Bits::MAX }
+}
 
 /// A few statements of one window, each of which ends in a semicolon. Where they stand side by side,
 /// with nothing but a newline between them, only the first needs a line and a column.
@@ -16,7 +24,7 @@ pub(crate) struct Few {
     count: usize,
     /// Which of them are not side by side with the one before, as bits: these have a line and a
     /// column.
-    parted: u64,
+    parted: Bits,
     starts: [u32; FEW],
     ends: [u32; FEW],
     lines: [u32; FEW],
@@ -41,13 +49,6 @@ impl Few {
 
     pub(crate) fn is_full(&self) -> bool {
         self.count >= FEW
-    }
-
-    /// Adds the statement from `start` to `end`, for which there must be room.
-    #[inline]
-    pub(crate) fn push(&mut self, start: usize, end: usize) {
-        self.put(self.count, start, end);
-        self.count += 1;
     }
 
     /// The statement of this index is the one from `start` to `end`, once
@@ -83,7 +84,7 @@ impl Few {
         if index >= self.count.min(FEW) {
             return None;
         }
-        let known = (self.parted & below(index + 1)).checked_ilog2()? as usize;
+        let known = (self.parted & first_of_few(index + 1)).checked_ilog2()? as usize;
         let (from, to) = (self.starts[known] as usize, self.starts[index] as usize);
         let (offset, line, column) = (0, self.lines[known], self.columns[known]);
         let at = Cursor { offset, line, column }.after(window.get(from..to)?);
@@ -97,7 +98,7 @@ impl Few {
 
     /// Those of the first so many that stand side by side, from this index on.
     pub(super) fn side_by_side(&self, index: usize, count: usize) -> Range<usize> {
-        let next = (self.parted & !below(index + 1)).trailing_zeros() as usize;
+        let next = (self.parted & !first_of_few(index + 1)).trailing_zeros() as usize;
         index..next.min(count)
     }
 
