@@ -2,6 +2,7 @@
 //! decimals, texts and `NULL`, each column with constants of one family. Anything else is left to
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
+use crate::blocks::below;
 use crate::family::{Columns, Family, FamilyRule, MOST_PLACES, of_text};
 use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
@@ -10,13 +11,13 @@ use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 const NEAR: usize = 256;
 
 /// How rows must look.
-#[derive(Clone, Copy)]
 pub(crate) struct Alike<'a, C> {
     marks: &'a Marks,
     /// Those of the rows before.
     columns: C,
     /// How many there are, at least 1.
     width: usize,
+    lengths: Lengths,
 }
 
 /// A place in a text that may go on beyond what is read.
@@ -30,6 +31,48 @@ pub(crate) struct Near<'a> {
     at: usize,
     /// Whether anything was read that is no ASCII in one line: see [`Part::is_unusual`].
     is_unusual: bool,
+}
+
+/// Which part of a constant.
+#[derive(Clone, Copy)]
+enum Of {
+    /// The digits that a number begins with.
+    Whole,
+    /// Those behind a sign.
+    Signed,
+    /// Those behind a point.
+    Places,
+    /// What is in quotes.
+    Text,
+}
+
+/// How long the parts of the constants of each column were last. Most rows of a script are as the ones
+/// before: so where the next constant begins is mostly known before this one is read, and a processor
+/// can read both at the same time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lengths([[u32; 4]; Self::COLUMNS]);
+
+impl Lengths {
+    /// Columns beyond share them with others: what is known is only a guess.
+    const COLUMNS: usize = 32;
+
+    pub(crate) fn new() -> Self {
+        Self([[1; 4]; Self::COLUMNS])
+    }
+
+    /// The place of the lowest of these bits, at least one of which must be set.
+    #[inline(always)]
+    fn lowest(&mut self, bits: u32, column: usize, part: Of) -> usize {
+        let known = &mut self.0[column % Self::COLUMNS][part as usize];
+        let mut bit = *known;
+        // Asked in this way, it does not become the place itself.
+        if bits & (bit ^ bit.wrapping_sub(1)) != bit {
+            std::hint::cold_path();
+            bit = bits & bits.wrapping_neg();
+            *known = bit;
+        }
+        bit.trailing_zeros() as usize
+    }
 }
 
 /// What may end a text.
@@ -115,31 +158,43 @@ impl<'a> Near<'a> {
 
     /// How many digits stand from `at` on. None where there are more than most numbers have.
     #[inline(always)]
-    fn digits(&self, at: usize) -> Option<usize> {
-        let count = digits_of(self.bytes.get(at..)?.first_chunk()?);
+    fn digits(&self, at: usize, lengths: &mut Lengths, column: usize, part: Of) -> Option<usize> {
+        let found = behind_digits(self.bytes.get(at..)?.first_chunk()?);
+        let count = lengths.lowest(found, column, part);
         if count < PART {
             return Some(count);
         }
-        let more = digits_of(self.bytes.get(at + PART..)?.first_chunk()?);
+        let more = behind_digits(self.bytes.get(at + PART..)?.first_chunk()?).trailing_zeros();
+        let more = more as usize;
         (more < PART).then_some(PART + more)
     }
 
     /// Whether the number that stands from `start` to the place, and begins with 0, is 0.
     #[inline(always)]
     fn is_zero(&self, start: usize) -> bool {
-        // Most end in another digit.
-        self.bytes.get(self.at.wrapping_sub(1)) == Some(&b'0')
-            && is_zero(self.bytes, start, self.at)
+        // Most end in another digit, and are short.
+        if self.bytes.get(self.at.wrapping_sub(1)) != Some(&b'0') {
+            return false;
+        }
+        let length = self.at.wrapping_sub(start);
+        match self.bytes.get(start..).and_then(|rest| rest.first_chunk()).map(Part::load) {
+            Some(part) if length <= PART => {
+                let zeros = part.equal(Splat::new(b'0')).or(part.equal(Splat::new(b'.'))).bits();
+                let all = below(length);
+                u64::from(zeros) & all == all
+            }
+            _ => is_zero(self.bytes, start, self.at),
+        }
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
     #[inline(always)]
-    fn closing_quote(&mut self, marks: &Marks) -> Option<u8> {
+    fn closing_quote(&mut self, marks: &Marks, lengths: &mut Lengths, column: usize) -> Option<u8> {
         // Most texts are short, and have none of these but at their end.
         let part = Part::load(self.bytes.get(self.at..)?.first_chunk()?);
         let found = u32::from(part.equal(marks.quote).or(part.equal(marks.escape)).bits());
         if found != 0 {
-            let end = self.at + found.trailing_zeros() as usize;
+            let end = self.at + lengths.lowest(found, column, Of::Text);
             let [this, follows] = *self.bytes.get(end..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
                 let before = found ^ found.wrapping_sub(1);
@@ -178,12 +233,12 @@ fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<(usize, bo
 impl<'a, C: Columns> Alike<'a, C> {
     /// Rows like others of so many columns, at least 1.
     pub(crate) fn new(marks: &'a Marks, columns: C, width: usize) -> Self {
-        Self { marks, columns, width }
+        Self { marks, columns, width, lengths: Lengths::new() }
     }
 
     /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
     #[inline(never)]
-    pub(crate) fn more(self, text: &[u8], at: usize) -> (usize, u32) {
+    pub(crate) fn more(mut self, text: &[u8], at: usize) -> (usize, u32) {
         let (mut end, mut count) = (at, 0_u32);
         let Some(mut near) = Near::new(text, at) else { return (end, count) };
         while near.comma().is_some() && self.read(&mut near).is_some() {
@@ -194,14 +249,14 @@ impl<'a, C: Columns> Alike<'a, C> {
     }
 
     /// Reads a row.
-    fn read(self, near: &mut Near<'_>) -> Option<()> {
+    fn read(&mut self, near: &mut Near<'_>) -> Option<()> {
         self.open(near)?;
         (0..self.width).try_for_each(|column| self.column(near, column))
     }
 
     /// Reads rows that end at `most` at the latest; how many they are.
     #[inline(always)]
-    pub(crate) fn rows(self, near: &mut Near<'_>, most: usize) -> Option<u32> {
+    pub(crate) fn rows(&mut self, near: &mut Near<'_>, most: usize) -> Option<u32> {
         let (mut rows, mut column) = (0_u32, 0);
         self.open(near)?;
         // One loop for all of them, as each costs something in the sandbox.
@@ -225,14 +280,14 @@ impl<'a, C: Columns> Alike<'a, C> {
 
     /// What a row begins with.
     #[inline(always)]
-    fn open(self, near: &mut Near<'_>) -> Option<()> {
+    fn open(&mut self, near: &mut Near<'_>) -> Option<()> {
         near.at += 1;
         (near.bytes.get(near.at - 1) == Some(&b'(')).then_some(())
     }
 
     /// Reads the constant of a column, and what is behind it.
     #[inline(always)]
-    fn column(self, near: &mut Near<'_>, column: usize) -> Option<()> {
+    fn column(&mut self, near: &mut Near<'_>, column: usize) -> Option<()> {
         if near.byte()? == b' ' {
             near.at += 1;
         }
@@ -245,20 +300,23 @@ impl<'a, C: Columns> Alike<'a, C> {
 
     /// The constant that comes next, which is one of this column; what follows it.
     #[inline(always)]
-    fn constant(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
+    fn constant(&mut self, near: &mut Near<'_>, column: usize) -> Option<u8> {
         let start = near.at;
         let first = near.byte()?;
-        let count = near.digits(start)?;
-        if count != 0 {
-            near.at = start + count;
-            return self.number(near, (first, start), column);
-        }
         // Asked in this way, it becomes no jump through a table.
         if first == b'\'' {
             near.at = start + 1;
-            self.string(near, column)
+            return self.string(near, column);
+        }
+        let count = near.digits(start, &mut self.lengths, column, Of::Whole)?;
+        if count != 0 {
+            near.at = start + count;
+            self.number(near, (first, start), column)
         } else if first & 0xfe == b'-' & 0xfe {
-            let (digit, count) = (near.bytes.get(start + 1)?, near.digits(start + 1)?);
+            let (digit, count) = (
+                near.bytes.get(start + 1)?,
+                near.digits(start + 1, &mut self.lengths, column, Of::Signed)?,
+            );
             if first != b'-' || count == 0 {
                 return None;
             }
@@ -275,12 +333,17 @@ impl<'a, C: Columns> Alike<'a, C> {
 
     /// A number whose digits begin at `start` with this one, and of which the whole part is read.
     #[inline(always)]
-    fn number(self, near: &mut Near<'_>, (first, start): (u8, usize), column: usize) -> Option<u8> {
+    fn number(
+        &mut self,
+        near: &mut Near<'_>,
+        (first, start): (u8, usize),
+        column: usize,
+    ) -> Option<u8> {
         let mut follows = near.byte()?;
         let mut family = Family::Integer;
         if follows == b'.' {
             let point = near.at;
-            let places = near.digits(point + 1)?;
+            let places = near.digits(point + 1, &mut self.lengths, column, Of::Places)?;
             if places == 0 {
                 return None;
             }
@@ -297,11 +360,11 @@ impl<'a, C: Columns> Alike<'a, C> {
 
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
-    fn string(self, near: &mut Near<'_>, column: usize) -> Option<u8> {
+    fn string(&mut self, near: &mut Near<'_>, column: usize) -> Option<u8> {
         let rule = self.columns.rule();
         let start = near.place();
         let may_be_number = rule != FamilyRule::Free && near.byte()?.is_ascii_digit();
-        let follows = near.closing_quote(self.marks)?;
+        let follows = near.closing_quote(self.marks, &mut self.lengths, column)?;
         let family = match may_be_number {
             true => of_text(rule, near.text.get(start..near.place())?),
             false => Family::Text,
@@ -319,11 +382,10 @@ fn is_zero(text: &[u8; NEAR], start: usize, end: usize) -> bool {
     number.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
-/// How many digits a text begins with.
+/// What is no digit, as bits, and what is behind all of it.
 #[inline(always)]
-fn digits_of(text: &[u8; PART]) -> usize {
-    let others = Part::load(text).no_digits().bits();
-    (u32::from(others) | 1 << PART).trailing_zeros() as usize
+fn behind_digits(text: &[u8; PART]) -> u32 {
+    u32::from(Part::load(text).no_digits().bits()) | 1 << PART
 }
 
 #[cfg(test)]
@@ -338,7 +400,7 @@ mod tests {
         marks: &Marks,
         (text, width): (&str, usize),
     ) -> Option<usize> {
-        let alike = Alike::new(marks, columns, width);
+        let mut alike = Alike::new(marks, columns, width);
         let mut near = Near::new(text.as_bytes(), 0).unwrap();
         alike.read(&mut near).map(|()| near.place())
     }
@@ -377,7 +439,7 @@ mod tests {
             (*b"1/00000000000000", 1),
             (*b"7\xff11111111111111", 1),
         ] {
-            assert_eq!(digits_of(&text), expected, "{text:?}");
+            assert_eq!(behind_digits(&text).trailing_zeros(), expected, "{text:?}");
         }
     }
 

@@ -2,19 +2,29 @@
 //! are yet to be found. What the rows of one are says where it ends, so nothing else has to look
 //! for that.
 
-use crate::filling::Few;
+use crate::filling::{FEW, Few};
 
 /// Bytes of the longest statement that is found by its rows. Longer ones lose less by being read twice
 /// than by being read in vain, where their end is not there yet.
 const LONGEST: usize = 4096;
 
-/// One statement after the other.
+/// One statement after the other, counted by whoever reads them.
 pub(crate) trait Statements {
-    /// Where the next one begins, and where it ends at the latest. None where there is no more.
-    fn next(&self) -> Option<(usize, usize)>;
+    /// Where the first begins.
+    fn first(&self) -> Option<usize>;
 
-    /// Takes the next one, if it is one that ends here; else false.
-    fn take(&mut self, text: &[u8], end: usize) -> bool;
+    /// Where the one of this index, which begins at `start`, ends at the latest. None where it is too
+    /// long.
+    fn latest_end(&self, index: usize, start: usize) -> Option<usize>;
+
+    /// Takes the one of this index, if it ends here; else false.
+    fn take(&mut self, text: &[u8], index: usize, place: (usize, usize)) -> bool;
+
+    /// Where the one of this index begins, if one before it ends here. None where there is no more.
+    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize>;
+
+    /// So many are taken.
+    fn end(&mut self, count: usize);
 }
 
 /// Statements whose ends were found before.
@@ -36,47 +46,70 @@ impl<'a> Known<'a> {
 
 impl Statements for Known<'_> {
     #[inline(always)]
-    fn next(&self) -> Option<(usize, usize)> {
-        let (start, end) = self.starts.get(self.count).zip(self.ends.get(self.count))?;
-        let (start, end) = (*start as usize, *end as usize);
-        (end.saturating_sub(start) <= self.longest).then_some((start, end))
+    fn first(&self) -> Option<usize> {
+        self.behind(&[], 0, 0)
     }
 
     #[inline(always)]
-    fn take(&mut self, _: &[u8], end: usize) -> bool {
-        let fits = self.ends.get(self.count).is_some_and(|known| *known as usize == end);
-        self.count += usize::from(fits);
-        fits
+    fn latest_end(&self, index: usize, start: usize) -> Option<usize> {
+        let end = *self.ends.get(index)? as usize;
+        (end.saturating_sub(start) <= self.longest).then_some(end)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, _: &[u8], index: usize, (_, end): (usize, usize)) -> bool {
+        self.ends.get(index).is_some_and(|known| *known as usize == end)
+    }
+
+    #[inline(always)]
+    fn behind(&self, _: &[u8], _: usize, index: usize) -> Option<usize> {
+        self.starts.get(index).map(|start| *start as usize)
+    }
+
+    #[inline(always)]
+    fn end(&mut self, count: usize) {
+        self.count = count;
     }
 }
 
 /// A few statements, each of which stands in a line of its own behind the one before.
 pub(crate) struct Following<'a> {
     few: &'a mut Few,
-    /// Where the next one begins, if there is room for it.
-    next: Option<usize>,
+    /// Where the first begins.
+    start: usize,
 }
 
 impl<'a> Following<'a> {
     /// The first of them begins here.
     pub(crate) fn new(start: usize, few: &'a mut Few) -> Self {
-        Self { few, next: Some(start) }
+        Self { few, start }
     }
 }
 
 impl Statements for Following<'_> {
     #[inline(always)]
-    fn next(&self) -> Option<(usize, usize)> {
-        self.next.map(|start| (start, start + LONGEST))
+    fn first(&self) -> Option<usize> {
+        Some(self.start)
     }
 
     #[inline(always)]
-    fn take(&mut self, text: &[u8], end: usize) -> bool {
-        let behind = text.get(end..).and_then(|rest| rest.first_chunk());
-        let Some((start, [b';', newline])) = self.next.zip(behind) else { return false };
-        self.few.push(start, end);
-        let goes_on = *newline == b'\n' && !self.few.is_full();
-        self.next = goes_on.then_some(end + 2);
-        true
+    fn latest_end(&self, _: usize, start: usize) -> Option<usize> {
+        Some(start + LONGEST)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, text: &[u8], index: usize, (start, end): (usize, usize)) -> bool {
+        self.few.put(index, start, end);
+        text.get(end) == Some(&b';') && text.len() > end + 1
+    }
+
+    #[inline(always)]
+    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize> {
+        (text.get(end + 1) == Some(&b'\n') && index < FEW).then_some(end + 2)
+    }
+
+    #[inline(always)]
+    fn end(&mut self, count: usize) {
+        self.few.set_count(count);
     }
 }

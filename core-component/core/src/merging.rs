@@ -5,7 +5,7 @@ mod sample;
 mod unsettled;
 
 use self::sample::Sample;
-use self::unsettled::{tells_rows_apart, unsettles};
+use self::unsettled::Said;
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
 use crate::dialect::{Dialect, Rules};
@@ -139,9 +139,9 @@ impl Merger {
     fn rows_of_one(&self, text: Text<'_>, backslash: Option<bool>) -> Option<u32> {
         let marks = Marks::new(escapes(self.rules, backslash));
         let columns = Ruled::new(self.rules.inserts.families, &self.families);
-        let alike = Alike::new(&marks, columns, self.families.width());
+        let mut alike = Alike::new(&marks, columns, self.families.width());
         let length = text.get().len();
-        let like = self.rows_like(alike, text.wide(), 0, length)?;
+        let like = self.rows_like(&mut alike, text.wide(), 0, length)?;
         (like.end == length).then_some(like.rows)
     }
 
@@ -150,7 +150,7 @@ impl Merger {
     #[inline(always)]
     fn rows_like<C: Columns>(
         &self,
-        alike: Alike<'_, C>,
+        alike: &mut Alike<'_, C>,
         text: &[u8],
         start: usize,
         most: usize,
@@ -192,21 +192,27 @@ impl Merger {
     #[inline(never)]
     fn read<C: Columns>(
         &self,
-        alike: Alike<'_, C>,
+        mut alike: Alike<'_, C>,
         text: &[u8],
         statements: &mut impl Statements,
     ) -> Like {
         let mut left = self.rows_left();
         let mut is_unusual = false;
-        while let Some((start, most)) = statements.next() {
-            let Some(one) = self.rows_like(alike, text, start, most) else { break };
+        let (mut count, mut next) = (0, statements.first());
+        while let Some((start, most)) =
+            next.and_then(|start| Some((start, statements.latest_end(count, start)?)))
+        {
+            let Some(one) = self.rows_like(&mut alike, text, start, most) else { break };
             let Some(rest) = left.checked_sub(one.rows) else { break };
-            if !statements.take(text, one.end) {
+            if !statements.take(text, count, (start, one.end)) {
                 break;
             }
+            count += 1;
             left = rest;
             is_unusual |= one.is_unusual;
+            next = statements.behind(text, one.end, count);
         }
+        statements.end(count);
         Like { rows: self.rows_left() - left, is_unusual }
     }
 
@@ -300,9 +306,10 @@ impl Merger {
     /// Takes note of a statement that is no INSERT; true where nothing can be joined any more.
     pub(crate) fn note(&mut self, dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
         self.open = false;
-        let goes_off = !self.is_off && unsettles(dialect, kind, text);
+        let said = Said::by(dialect, kind, text);
+        let goes_off = !self.is_off && said.unsettles;
         self.is_off |= goes_off;
-        self.options.joins_conflicts &= !tells_rows_apart(dialect, kind, text);
+        self.options.joins_conflicts &= !said.tells_rows_apart;
         goes_off
     }
 }
