@@ -317,10 +317,6 @@ impl<'a> Adding<'a> {
             return;
         };
         filling.open_for_rows(window, tail);
-        let rows = starts.iter().zip(ends).map(|(start, end)| {
-            let start = *start as usize + prefix;
-            (window.get(start..).unwrap_or_default(), *end as usize - tail - start)
-        });
         let Filling { body, ends: list, .. } = &mut **filling;
         let body = body.copied(window);
         let filled = body.len();
@@ -332,10 +328,10 @@ impl<'a> Adding<'a> {
         body.resize(filled + all + SHORT, 0);
         let to = body.get_mut(filled..).unwrap_or_default();
         let mut at = 0;
-        list.extend(rows.map(|(text, length)| {
-            let to = to.get_mut(at..).unwrap_or_default();
-            copy(to, text, length);
-            to.get_mut(length).into_iter().for_each(|byte| *byte = b',');
+        list.extend(starts.iter().zip(ends).map(|(start, end)| {
+            let start = *start as usize + prefix;
+            let length = *end as usize - tail - start;
+            copy_and_part(to, at, window, start..start + length);
             at += length + 1;
             narrow(filled + at)
         }));
@@ -396,26 +392,24 @@ pub(super) fn narrow(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
-/// Copies the first so many bytes of a text, and perhaps some that are behind them: there is room for
-/// [`SHORT`] more.
+/// Copies a piece of a text to this place, and a comma behind it.
 #[inline(always)]
-fn copy(to: &mut [u8], text: &[u8], length: usize) {
+fn copy_and_part(to: &mut [u8], at: usize, text: &[u8], piece: Range<usize>) {
+    let length = piece.end - piece.start;
+    let from = text.get(piece.start..).and_then(|from| from.first_chunk::<SHORT>());
+    let room = to.get_mut(at..).and_then(|to| to.first_chunk_mut::<SHORT>());
     // Most rows are short: a call for each would take longer than to copy it.
-    if length <= SHORT / 2 {
-        copy_as_much::<{ SHORT / 2 }>(to, text, length);
-    } else {
-        copy_as_much::<SHORT>(to, text, length);
-    }
-}
-
-/// As [`copy`], if there are no more than `MOST`; they are copied at once.
-#[inline(always)]
-fn copy_as_much<const MOST: usize>(to: &mut [u8], text: &[u8], length: usize) {
-    if let Some((to, part)) = to.first_chunk_mut::<MOST>().zip(text.first_chunk())
-        && length <= MOST
+    if let Some((from, room)) = from.zip(room)
+        && length < SHORT
     {
-        *to = *part;
-    } else if let Some((to, text)) = to.get_mut(..length).zip(text.get(..length)) {
-        to.copy_from_slice(text);
+        let (half, other) = from.split_at(SHORT / 2);
+        room[..SHORT / 2].copy_from_slice(half);
+        if length >= SHORT / 2 {
+            room[SHORT / 2..].copy_from_slice(other);
+        }
+        room[length] = b',';
+    } else if let Some((to, text)) = to.get_mut(at..=at + length).zip(text.get(piece)) {
+        to[..length].copy_from_slice(text);
+        to[length] = b',';
     }
 }
