@@ -2,7 +2,6 @@
 //! decimals, texts and `NULL`, each column with constants of one family. Anything else is left to
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
-use crate::blocks::below;
 use crate::family::{Columns, Family, FamilyRule, MOST_PLACES, of_text};
 use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
@@ -92,11 +91,12 @@ impl Marks {
 }
 
 impl<'a> Near<'a> {
-    /// None where the text has too few bytes from `place` on.
+    /// None where the text has too few bytes from `place` on. `is_unusual`: whether anything was that
+    /// was read before.
     #[inline(always)]
-    pub(crate) fn new(text: &'a [u8], place: usize) -> Option<Self> {
+    pub(crate) fn new(text: &'a [u8], place: usize, is_unusual: bool) -> Option<Self> {
         let bytes = text.get(place..)?.first_chunk()?;
-        Some(Self { text, base: place, bytes, at: 0, is_unusual: false })
+        Some(Self { text, base: place, bytes, at: 0, is_unusual })
     }
 
     /// Whether control characters or other than ASCII were read.
@@ -108,7 +108,7 @@ impl<'a> Near<'a> {
     /// Goes on at this place.
     #[inline(always)]
     fn go_to(&mut self, place: usize) -> Option<()> {
-        *self = Self { is_unusual: self.is_unusual, ..Self::new(self.text, place)? };
+        *self = Self::new(self.text, place, self.is_unusual)?;
         Some(())
     }
 
@@ -172,19 +172,9 @@ impl<'a> Near<'a> {
     /// Whether the number that stands from `start` to the place, and begins with 0, is 0.
     #[inline(always)]
     fn is_zero(&self, start: usize) -> bool {
-        // Most end in another digit, and are short.
-        if self.bytes.get(self.at.wrapping_sub(1)) != Some(&b'0') {
-            return false;
-        }
-        let length = self.at.wrapping_sub(start);
-        match self.bytes.get(start..).and_then(|rest| rest.first_chunk()).map(Part::load) {
-            Some(part) if length <= PART => {
-                let zeros = part.equal(Splat::new(b'0')).or(part.equal(Splat::new(b'.'))).bits();
-                let all = below(length);
-                u64::from(zeros) & all == all
-            }
-            _ => is_zero(self.bytes, start, self.at),
-        }
+        // Most end in another digit.
+        self.bytes.get(self.at.wrapping_sub(1)) == Some(&b'0')
+            && is_zero(self.bytes, start, self.at)
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
@@ -240,7 +230,7 @@ impl<'a, C: Columns> Alike<'a, C> {
     #[inline(never)]
     pub(crate) fn more(mut self, text: &[u8], at: usize) -> (usize, u32) {
         let (mut end, mut count) = (at, 0_u32);
-        let Some(mut near) = Near::new(text, at) else { return (end, count) };
+        let Some(mut near) = Near::new(text, at, false) else { return (end, count) };
         while near.comma().is_some() && self.read(&mut near).is_some() {
             end = near.place();
             count += 1;
@@ -251,7 +241,7 @@ impl<'a, C: Columns> Alike<'a, C> {
     /// Reads a row.
     fn read(&mut self, near: &mut Near<'_>) -> Option<()> {
         self.open(near)?;
-        (0..self.width).try_for_each(|column| self.column(near, column))
+        (0..self.width).try_for_each(|column| self.column(near, column).map(drop))
     }
 
     /// Reads rows that end at `most` at the latest; how many they are.
@@ -261,9 +251,8 @@ impl<'a, C: Columns> Alike<'a, C> {
         self.open(near)?;
         // One loop for all of them, as each costs something in the sandbox.
         loop {
-            self.column(near, column)?;
-            column += 1;
-            if column < self.width {
+            if !self.column(near, column)? {
+                column += 1;
                 continue;
             }
             rows = rows.checked_add(1)?;
@@ -285,17 +274,17 @@ impl<'a, C: Columns> Alike<'a, C> {
         (near.bytes.get(near.at - 1) == Some(&b'(')).then_some(())
     }
 
-    /// Reads the constant of a column, and what is behind it.
+    /// Reads the constant of a column, and what is behind it; whether that was the last one.
     #[inline(always)]
-    fn column(&mut self, near: &mut Near<'_>, column: usize) -> Option<()> {
+    fn column(&mut self, near: &mut Near<'_>, column: usize) -> Option<bool> {
         if near.byte()? == b' ' {
             near.at += 1;
         }
         let follows = self.constant(near, column)?;
         near.at += 1;
         near.renew()?;
-        let expected = if column + 1 < self.width { b',' } else { b')' };
-        (follows == expected).then_some(())
+        let is_last = column + 1 == self.width;
+        (follows == if is_last { b')' } else { b',' }).then_some(is_last)
     }
 
     /// The constant that comes next, which is one of this column; what follows it.
@@ -375,7 +364,6 @@ impl<'a, C: Columns> Alike<'a, C> {
 }
 
 /// Whether the number that stands from `start` to `end` has no digits but 0.
-#[cold]
 #[inline(never)]
 fn is_zero(text: &[u8; NEAR], start: usize, end: usize) -> bool {
     let number = text.get(start..end).unwrap_or_default();
@@ -401,7 +389,7 @@ mod tests {
         (text, width): (&str, usize),
     ) -> Option<usize> {
         let mut alike = Alike::new(marks, columns, width);
-        let mut near = Near::new(text.as_bytes(), 0).unwrap();
+        let mut near = Near::new(text.as_bytes(), 0, false).unwrap();
         alike.read(&mut near).map(|()| near.place())
     }
 

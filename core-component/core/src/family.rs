@@ -45,8 +45,8 @@ impl Family {
     }
 }
 
-/// The family of a text.
-#[inline]
+/// The family of a text. Apart from where rows are read, as little is at hand there.
+#[inline(never)]
 pub(crate) fn of_text(rule: FamilyRule, text: &[u8]) -> Family {
     if !text.first().is_some_and(u8::is_ascii_digit) || !text.iter().all(u8::is_ascii_digit) {
         return Family::Text;

@@ -141,7 +141,7 @@ impl Merger {
         let columns = Ruled::new(self.rules.inserts.families, &self.families);
         let mut alike = Alike::new(&marks, columns, self.families.width());
         let length = text.get().len();
-        let like = self.rows_like(&mut alike, text.wide(), 0, length)?;
+        let like = self.rows_like(&mut alike, text.wide(), (0, length), false)?;
         (like.end == length).then_some(like.rows)
     }
 
@@ -152,10 +152,10 @@ impl Merger {
         &self,
         alike: &mut Alike<'_, C>,
         text: &[u8],
-        start: usize,
-        most: usize,
+        (start, most): (usize, usize),
+        is_unusual: bool,
     ) -> Option<One> {
-        let mut near = Near::new(text, start)?;
+        let mut near = Near::new(text, start, is_unusual)?;
         if !self.open || !self.prefix.begins(&near) {
             return None;
         }
@@ -199,17 +199,17 @@ impl Merger {
         let mut left = self.rows_left();
         let mut is_unusual = false;
         let (mut count, mut next) = (0, statements.first());
-        while let Some((start, most)) =
+        while let Some(place) =
             next.and_then(|start| Some((start, statements.latest_end(count, start)?)))
         {
-            let Some(one) = self.rows_like(&mut alike, text, start, most) else { break };
+            let Some(one) = self.rows_like(&mut alike, text, place, is_unusual) else { break };
             let Some(rest) = left.checked_sub(one.rows) else { break };
-            if !statements.take(text, count, (start, one.end)) {
+            if !statements.take(text, count, (place.0, one.end)) {
                 break;
             }
             count += 1;
             left = rest;
-            is_unusual |= one.is_unusual;
+            is_unusual = one.is_unusual;
             next = statements.behind(text, one.end, count);
         }
         statements.end(count);
