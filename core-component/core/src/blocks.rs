@@ -195,13 +195,13 @@ impl Blocks<'_> {
         (ahead.base, ahead.count, ahead.complete) = (base, 0, true);
         loop {
             if !rare.reaches(ahead.end()) {
-                let rest = &blocks[ahead.count..];
-                match (self.marks.prefixes, self.marks.parentheses) {
-                    (false, false) => self.run::<false, false>(rest, &mut carried, ahead),
-                    (false, true) => self.run::<false, true>(rest, &mut carried, ahead),
-                    (true, false) => self.run::<true, false>(rest, &mut carried, ahead),
-                    (true, true) => self.run::<true, true>(rest, &mut carried, ahead),
-                }
+                let (rest, free) = (&blocks[ahead.count..], &mut ahead.blocks[ahead.count..]);
+                ahead.count += match (self.marks.prefixes, self.marks.parentheses) {
+                    (false, false) => self.run::<false, false>(rest, free, &mut carried),
+                    (false, true) => self.run::<false, true>(rest, free, &mut carried),
+                    (true, false) => self.run::<true, false>(rest, free, &mut carried),
+                    (true, true) => self.run::<true, true>(rest, free, &mut carried),
+                };
             }
             let Some(block) = blocks.get(ahead.count) else { break };
             if !self.read_closer(block, &mut carried, &mut rare, ahead) {
@@ -211,7 +211,7 @@ impl Blocks<'_> {
         }
         let count = ahead.count;
         ahead.count += usize::from(!ahead.complete);
-        if self.marks.refuses_nul && carried.seen.has_nul() {
+        if carried.seen.may_have_nul() && !self.is_allowed(&self.text[base..ahead.end()]) {
             (ahead.count, ahead.complete) = (0, false);
             return;
         }
@@ -223,25 +223,26 @@ impl Blocks<'_> {
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
     }
 
-    /// Reads these blocks, up to one that must be looked at closer. Nothing is called here, as all
-    /// that is at hand would have to be put aside for it.
+    /// Reads these blocks, up to one that must be looked at closer; how many that are. Nothing is called
+    /// here, as all that is at hand would have to be put aside for it.
     #[inline(never)]
     fn run<const PREFIXES: bool, const PARENTHESES: bool>(
         &self,
         blocks: &[[u8; LANES]],
+        found: &mut [Block],
         carried: &mut Carried,
-        ahead: &mut Ahead,
-    ) {
+    ) -> usize {
         let Carried { mut in_string, mut letter, mut escaped, mut depth, mut seen } = *carried;
-        let (set, escapes, mut count) = (self.marks.others, self.escapes, ahead.count);
-        let free = ahead.blocks.get_mut(count..).unwrap_or_default();
-        for (block, found) in blocks.iter().zip(free) {
+        let (set, escapes) = (self.marks.others, self.escapes);
+        let mut count = 0;
+        for (block, found) in blocks.iter().zip(found) {
             let lanes = Lanes::load(block);
             let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
             let mut inside = parity(quotes) ^ in_string;
-            let others = lanes.any_of(set);
             let mut next_escaped = 0;
-            if others.is_any() || escaped != 0 {
+            if lanes.any_of(set).is_any() || escaped != 0 {
+                // Found anew, so that nothing of it is kept for the many blocks that have none.
+                let others = Lanes::load(std::hint::black_box(block)).any_of(set);
                 if escapes {
                     let backslashes = lanes.equal(Splat::new(b'\\')).bits();
                     let these;
@@ -269,13 +270,15 @@ impl Blocks<'_> {
             let newlines = lanes.equal(Splat::new(b'\n')).bits();
             *found = Block { terminators, newlines, inside };
             seen = seen.with(lanes);
-            letter = letters >> 63;
+            if PREFIXES {
+                letter = letters >> 63;
+            }
             escaped = next_escaped;
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             count += 1;
         }
         *carried = Carried { in_string, letter, escaped, depth, seen };
-        ahead.count = count;
+        count
     }
 
     /// Reads the block that comes next, whatever is in it; false where something of it is left to

@@ -75,8 +75,8 @@ impl Lanes {
     /// The highest bit of each lane: the first lane is the lowest bit.
     #[inline]
     pub(crate) fn bits(self) -> u64 {
-        let [a, b, c, d] = self.0.map(|part| u64::from(part.bits()));
-        a | b << 16 | c << 32 | d << 48
+        let [a, b, c, d] = self.0.map(|part| u32::from(part.bits()));
+        u64::from(a | b << 16) | u64::from(c | d << 16) << 32
     }
 }
 
@@ -95,33 +95,30 @@ pub(crate) fn is_ascii(text: &[u8]) -> bool {
 /// Bytes that were looked at.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
-    /// The highest and the lowest of each lane of all parts.
-    highest: Part,
-    lowest: Part,
+    /// The least of each lane of all parts, as signed numbers: those beyond ASCII are below 0, which is
+    /// below all others.
+    least: Part,
 }
 
 impl Seen {
     pub(crate) fn new() -> Self {
-        let any = Part::load(&[b' '; PART]);
-        Self { highest: any, lowest: any }
+        Self { least: Part::load(&[b' '; PART]) }
     }
 
     /// With these as well.
     #[inline]
     pub(crate) fn with(self, lanes: Lanes) -> Self {
         let [a, b, c, d] = lanes.0;
-        Self {
-            highest: self.highest.higher(a.higher(b).higher(c.higher(d))),
-            lowest: self.lowest.lower(a.lower(b).lower(c.lower(d))),
-        }
+        Self { least: self.least.least(a.least(b).least(c.least(d))) }
     }
 
     pub(crate) fn is_ascii(self) -> bool {
-        self.highest.bits() == 0
+        self.least.bits() == 0
     }
 
-    pub(crate) fn has_nul(self) -> bool {
-        self.lowest.equal(Splat::new(0)).is_any()
+    /// Whether any of them may have been a NUL: for certain, where all are ASCII.
+    pub(crate) fn may_have_nul(self) -> bool {
+        !self.is_ascii() || self.least.equal(Splat::new(0)).is_any()
     }
 }
 
@@ -160,7 +157,7 @@ pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
 #[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
 mod vector {
     use std::arch::wasm32::{
-        i8x16_bitmask, i8x16_eq, i8x16_gt, i8x16_splat, i8x16_swizzle, i64x2, u8x16_max, u8x16_min,
+        i8x16_bitmask, i8x16_eq, i8x16_gt, i8x16_min, i8x16_splat, i8x16_swizzle, i64x2,
         u8x16_splat, u8x16_sub, v128, v128_and, v128_any_true, v128_or, v128_xor,
     };
 
@@ -256,16 +253,10 @@ mod vector {
             Self(v128_xor(self.0, other.0))
         }
 
-        /// The higher byte of each lane.
+        /// The lesser byte of each lane, as signed numbers.
         #[inline]
-        pub(super) fn higher(self, other: Self) -> Self {
-            Self(u8x16_max(self.0, other.0))
-        }
-
-        /// The lower byte of each lane.
-        #[inline]
-        pub(super) fn lower(self, other: Self) -> Self {
-            Self(u8x16_min(self.0, other.0))
+        pub(super) fn least(self, other: Self) -> Self {
+            Self(i8x16_min(self.0, other.0))
         }
 
         /// Whether any bit is set.
@@ -377,16 +368,12 @@ mod vector {
             Self(self.0 ^ other.0)
         }
 
-        /// The higher byte of each lane.
+        /// The lesser byte of each lane, as signed numbers.
         #[inline]
-        pub(super) fn higher(self, other: Self) -> Self {
-            Self(self.0.max(other.0))
-        }
-
-        /// The lower byte of each lane.
-        #[inline]
-        pub(super) fn lower(self, other: Self) -> Self {
-            Self(self.0.min(other.0))
+        pub(super) fn least(self, other: Self) -> Self {
+            // Not every processor has this for signed ones.
+            let sign = u8x16::splat(0x80);
+            Self((self.0 ^ sign).min(other.0 ^ sign) ^ sign)
         }
 
         /// Whether any bit is set.
@@ -454,7 +441,7 @@ mod tests {
                 let (blocks, _) = text.as_chunks();
                 let seen =
                     blocks.iter().fold(Seen::new(), |seen, block| seen.with(Lanes::load(block)));
-                (seen.is_ascii(), seen.has_nul())
+                (seen.is_ascii(), seen.may_have_nul())
             };
             assert!(is_ascii(&text));
             for at in (0..length).step_by(7) {
@@ -462,7 +449,8 @@ mod tests {
                 for (byte, ascii) in [(0x7f, true), (0, true), (0x80, false), (0xff, false)] {
                     text[at] = byte;
                     assert_eq!(is_ascii(&text), ascii, "{byte} at {at} of {length}");
-                    let expected = (ascii || !is_in_block, byte == 0 && is_in_block);
+                    let may_be_nul = (byte == 0 || !ascii) && is_in_block;
+                    let expected = (ascii || !is_in_block, may_be_nul);
                     assert_eq!(seen(&text), expected, "{byte} at {at} of {length}");
                 }
                 text[at] = 1;
