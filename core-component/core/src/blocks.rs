@@ -240,9 +240,8 @@ impl Blocks<'_> {
             let mut quotes = lanes.equal(Splat::new(b'\'')).bits();
             let mut inside = parity(quotes) ^ in_string;
             let mut next_escaped = 0;
-            if lanes.any_of(set).is_any() || escaped != 0 {
-                // Found anew, so that nothing of it is kept for the many blocks that have none.
-                let others = Lanes::load(std::hint::black_box(block)).any_of(set);
+            let others = lanes.any_of(set);
+            if others.is_any() || escaped != 0 {
                 if escapes {
                     let backslashes = lanes.equal(Splat::new(b'\\')).bits();
                     let these;
