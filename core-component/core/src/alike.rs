@@ -418,6 +418,20 @@ mod tests {
     }
 
     #[test]
+    fn the_lowest_bit_is_told_whatever_was_known_before() {
+        let mut lengths = Lengths::new();
+        let places = (0..32).chain((0..32).rev()).chain([7, 7, 3, 31, 0]);
+        for (column, place) in places.enumerate() {
+            for others in [0, 0x8000_0000, 0x0100_8010, u32::MAX] {
+                let bits = (others | 1) << place;
+                for column in [0, column, 31, 32] {
+                    assert_eq!(lengths.lowest(bits, column, Of::Text), place, "{bits:b}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn digits_are_counted() {
         for (text, expected) in [
             (*b"1234567812345678", 16),
