@@ -422,7 +422,7 @@ mod tests {
         let mut lengths = Lengths::new();
         let places = (0..32).chain((0..32).rev()).chain([7, 7, 3, 31, 0]);
         for (column, place) in places.enumerate() {
-            for others in [0, 0x8000_0000, 0x0100_8010, u32::MAX] {
+            for others in [u32::MAX, 0x0100_8010, 0x8000_0000, 0] {
                 let bits = (others | 1) << place;
                 for column in [0, column, 31, 32] {
                     assert_eq!(lengths.lowest(bits, column, Of::Text), place, "{bits:b}");
