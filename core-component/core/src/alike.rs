@@ -48,14 +48,13 @@ enum Of {
 /// How long the parts of the constants of each column were last. Most rows of a script are as the ones
 /// before: so where the next constant begins is mostly known before this one is read, and a processor
 /// can read both at the same time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lengths([[u32; 4]; Self::COLUMNS]);
+struct Lengths([[u32; 4]; Self::COLUMNS]);
 
 impl Lengths {
     /// Columns beyond share them with others: what is known is only a guess.
     const COLUMNS: usize = 32;
 
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         Self([[1; 4]; Self::COLUMNS])
     }
 
@@ -269,7 +268,7 @@ impl<'a, C: Columns> Alike<'a, C> {
 
     /// What a row begins with.
     #[inline(always)]
-    fn open(&mut self, near: &mut Near<'_>) -> Option<()> {
+    fn open(&self, near: &mut Near<'_>) -> Option<()> {
         near.at += 1;
         (near.bytes.get(near.at - 1) == Some(&b'(')).then_some(())
     }
