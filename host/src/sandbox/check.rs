@@ -281,8 +281,8 @@ fn ends(batch: &Batch) -> Check {
         true => Cow::Owned(batch.sent_ends()),
         false => Cow::Borrowed(&given.ends),
     };
-    // All are looked at, many at once.
-    let right = own.iter().fold(true, |all, end| all & starts_character(end));
+    // All are looked at, many at once; the last ones first, as they were copied last.
+    let right = own.iter().rev().fold(true, |all, end| all & starts_character(end));
     ensure(right, || "an end inside a character".into())
 }
 
