@@ -197,10 +197,10 @@ impl Blocks<'_> {
             if !rare.reaches(ahead.end()) {
                 let (rest, free) = (&blocks[ahead.count..], &mut ahead.blocks[ahead.count..]);
                 ahead.count += match (self.marks.prefixes, self.marks.parentheses) {
-                    (false, false) => self.run::<false, false>(rest, free, &mut carried),
-                    (false, true) => self.run::<false, true>(rest, free, &mut carried),
-                    (true, false) => self.run::<true, false>(rest, free, &mut carried),
-                    (true, true) => self.run::<true, true>(rest, free, &mut carried),
+                    (false, false) => self.run_on::<false, false>(rest, free, &mut carried),
+                    (false, true) => self.run_on::<false, true>(rest, free, &mut carried),
+                    (true, false) => self.run_on::<true, false>(rest, free, &mut carried),
+                    (true, true) => self.run_on::<true, true>(rest, free, &mut carried),
                 };
             }
             let Some(block) = blocks.get(ahead.count) else { break };
@@ -223,10 +223,24 @@ impl Blocks<'_> {
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
     }
 
-    /// Reads these blocks, up to one that must be looked at closer; how many that are. Nothing is called
-    /// here, as all that is at hand would have to be put aside for it.
+    /// Reads these blocks, up to one that must be looked at closer; how many that are. As long as there
+    /// is nothing but strings in them, less must be kept at hand.
+    fn run_on<const PREFIXES: bool, const PARENTHESES: bool>(
+        &self,
+        blocks: &[[u8; LANES]],
+        found: &mut [Block],
+        carried: &mut Carried,
+    ) -> usize {
+        let plain = self.run::<PREFIXES, PARENTHESES, false>(blocks, found, carried);
+        let (blocks, found) = (&blocks[plain..], &mut found[plain..]);
+        plain + self.run::<PREFIXES, PARENTHESES, true>(blocks, found, carried)
+    }
+
+    /// As [`run_on`](Self::run_on), but stops as well where other bytes than those of strings may mean
+    /// something, unless `OTHERS` says that these are read, too. Nothing is called here, as all that is at
+    /// hand would have to be put aside for it.
     #[inline(never)]
-    fn run<const PREFIXES: bool, const PARENTHESES: bool>(
+    fn run<const PREFIXES: bool, const PARENTHESES: bool, const OTHERS: bool>(
         &self,
         blocks: &[[u8; LANES]],
         found: &mut [Block],
@@ -242,6 +256,9 @@ impl Blocks<'_> {
             let mut next_escaped = 0;
             let others = lanes.any_of(set);
             if others.is_any() || escaped != 0 {
+                if !OTHERS {
+                    break;
+                }
                 if escapes {
                     let backslashes = lanes.equal(Splat::new(b'\\')).bits();
                     let these;
