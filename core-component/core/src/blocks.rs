@@ -193,15 +193,13 @@ impl Blocks<'_> {
         let mut carried = Carried { in_string, letter, escaped, depth, seen: Seen::new() };
         let mut rare = Rare::new(state);
         (ahead.base, ahead.count, ahead.complete) = (base, 0, true);
+        if !rare.reaches(base) {
+            ahead.count = self.run::<false>(blocks, &mut ahead.blocks, &mut carried);
+        }
         loop {
             if !rare.reaches(ahead.end()) {
                 let (rest, free) = (&blocks[ahead.count..], &mut ahead.blocks[ahead.count..]);
-                ahead.count += match (self.marks.prefixes, self.marks.parentheses) {
-                    (false, false) => self.run_on::<false, false>(rest, free, &mut carried),
-                    (false, true) => self.run_on::<false, true>(rest, free, &mut carried),
-                    (true, false) => self.run_on::<true, false>(rest, free, &mut carried),
-                    (true, true) => self.run_on::<true, true>(rest, free, &mut carried),
-                };
+                ahead.count += self.run::<true>(rest, free, &mut carried);
             }
             let Some(block) = blocks.get(ahead.count) else { break };
             if !self.read_closer(block, &mut carried, &mut rare, ahead) {
@@ -223,24 +221,27 @@ impl Blocks<'_> {
         *state = State { in_string, opened_at, closed, escaped, depth, other, read_to };
     }
 
-    /// Reads these blocks, up to one that must be looked at closer; how many that are. As long as there
-    /// is nothing but strings in them, less must be kept at hand.
-    fn run_on<const PREFIXES: bool, const PARENTHESES: bool>(
+    /// Reads these blocks, up to one that must be looked at closer; how many that are. Without `OTHERS`
+    /// such is each in which other bytes than those of strings may mean something: as long as there is
+    /// none, less must be kept at hand.
+    fn run<const OTHERS: bool>(
         &self,
         blocks: &[[u8; LANES]],
         found: &mut [Block],
         carried: &mut Carried,
     ) -> usize {
-        let plain = self.run::<PREFIXES, PARENTHESES, false>(blocks, found, carried);
-        let (blocks, found) = (&blocks[plain..], &mut found[plain..]);
-        plain + self.run::<PREFIXES, PARENTHESES, true>(blocks, found, carried)
+        match (self.marks.prefixes, self.marks.parentheses) {
+            (false, false) => self.run_with::<OTHERS, false, false>(blocks, found, carried),
+            (false, true) => self.run_with::<OTHERS, false, true>(blocks, found, carried),
+            (true, false) => self.run_with::<OTHERS, true, false>(blocks, found, carried),
+            (true, true) => self.run_with::<OTHERS, true, true>(blocks, found, carried),
+        }
     }
 
-    /// As [`run_on`](Self::run_on), but stops as well where other bytes than those of strings may mean
-    /// something, unless `OTHERS` says that these are read, too. Nothing is called here, as all that is at
-    /// hand would have to be put aside for it.
+    /// As [`run`](Self::run), by what the dialect has. Nothing is called here, as all that is at hand
+    /// would have to be put aside for it.
     #[inline(never)]
-    fn run<const PREFIXES: bool, const PARENTHESES: bool, const OTHERS: bool>(
+    fn run_with<const OTHERS: bool, const PREFIXES: bool, const PARENTHESES: bool>(
         &self,
         blocks: &[[u8; LANES]],
         found: &mut [Block],
