@@ -130,7 +130,9 @@ pub(crate) fn classify(dialect: Dialect, words: &[&[u8]]) -> Classified {
     }
     let begins = first.first().map_or(0, |byte| letter(*byte));
     let found = |patterns: &[Pattern]| {
-        let fits = |pattern: &&Pattern| pattern.letters & begins != 0 && fits(pattern.words, words);
+        let fits = |pattern: &&Pattern| {
+            pattern.letters & begins != 0 && fits(pattern.words.as_bytes(), words)
+        };
         patterns.iter().find(fits).map(|pattern| pattern.class)
     };
     if let Some(class) = found(own) {
@@ -160,25 +162,27 @@ fn is(word: &[u8], name: &str) -> bool {
     word.eq_ignore_ascii_case(name.as_bytes())
 }
 
-fn fits(pattern: &str, words: &[&[u8]]) -> bool {
-    let (head, tail) = pattern.split_once(' ').unwrap_or((pattern, ""));
-    if head.is_empty() {
-        return true;
+fn fits(pattern: &[u8], words: &[&[u8]]) -> bool {
+    let end = pattern.iter().position(|byte| *byte == b' ').unwrap_or(pattern.len());
+    let (head, tail) = (&pattern[..end], pattern.get(end + 1..).unwrap_or_default());
+    match head {
+        b"" => true,
+        b"*" => (0..=words.len()).any(|skipped| fits(tail, &words[skipped..])),
+        b"_" => !words.is_empty() && fits(tail, &words[1..]),
+        [b'[', names @ .., b']'] => {
+            (begins_with(words, names) && fits(tail, &words[1..])) || fits(tail, words)
+        }
+        names => begins_with(words, names) && fits(tail, &words[1..]),
     }
-    if head == "*" {
-        return (0..=words.len()).any(|skipped| fits(tail, &words[skipped..]));
-    }
-    if let Some(names) = head.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        return (either(names, words) && fits(tail, &words[1..])) || fits(tail, words);
-    }
-    if head == "_" {
-        return !words.is_empty() && fits(tail, &words[1..]);
-    }
-    either(head, words) && fits(tail, &words[1..])
 }
 
-fn either(names: &str, words: &[&[u8]]) -> bool {
-    words.first().is_some_and(|word| names.split('|').any(|name| is(word, name)))
+fn begins_with(words: &[&[u8]], names: &[u8]) -> bool {
+    words.first().is_some_and(|word| is_one_of(word, names))
+}
+
+/// Whether a word is one of some names, which stand with a bar between them.
+pub(crate) fn is_one_of(word: &[u8], names: &[u8]) -> bool {
+    names.split(|byte| *byte == b'|').any(|name| word.eq_ignore_ascii_case(name))
 }
 
 const ALONE: bool = true;

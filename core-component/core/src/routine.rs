@@ -2,6 +2,8 @@
 //! semicolons. Trino's own command line parses each statement to find the end of a routine; this
 //! follows the words of its grammar, <https://trino.io/docs/current/udf/sql.html>.
 
+use crate::classify::is_one_of;
+
 /// Follows the words of one statement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Routine {
@@ -54,8 +56,7 @@ enum Previous {
 impl Routine {
     /// A word, and the depth of parentheses that it stands at.
     pub(crate) fn word(&mut self, word: &[u8], parentheses: u32) {
-        let is =
-            |names: &str| names.split('|').any(|name| word.eq_ignore_ascii_case(name.as_bytes()));
+        let is = |names: &str| is_one_of(word, names.as_bytes());
         self.count = self.count.saturating_add(1);
         self.stage = match self.stage {
             Stage::Looking if self.count == 1 && is("CREATE") => Stage::Create,
