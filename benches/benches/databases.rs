@@ -54,7 +54,7 @@ fn row(way: Way, database: &Database, input: &Input, median: Result<Median, Stri
     let count = way.rows(input.count());
     let row = match median {
         Err(why) => Row::missing(what, "rows/s").with_note(why),
-        Ok(Median { time, runs }) => {
+        Ok(Median { time, runs, .. }) => {
             let row = Row::new(what, count as f64 / time.as_secs_f64(), "rows/s");
             let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
             row.with_note(if count == input.count() {

@@ -17,6 +17,8 @@ pub struct Plan {
 pub struct Median {
     /// The time.
     pub time: Duration,
+    /// The shortest of the times.
+    pub least: Duration,
     /// How many times it was measured.
     pub runs: usize,
 }
@@ -81,8 +83,11 @@ impl Times {
 
     fn median(self) -> Median {
         match self.counted.len() {
-            0 => Median { time: self.warm_up, runs: 1 },
-            runs => Median { time: median(&self.counted), runs },
+            0 => Median { time: self.warm_up, least: self.warm_up, runs: 1 },
+            runs => {
+                let least = self.counted.iter().copied().min().unwrap_or_default();
+                Median { time: median(&self.counted), least, runs }
+            }
         }
     }
 }
@@ -109,7 +114,16 @@ mod tests {
             Ok(if order.len() <= 2 { 100 * SECOND } else { SECOND })
         });
         assert_eq!(order, ["a", "b", "a", "b", "a", "b"]);
-        assert_eq!(medians, [(); 2].map(|()| Ok(Median { time: SECOND, runs: 2 })));
+        let twice = Median { time: SECOND, least: SECOND, runs: 2 };
+        assert_eq!(medians, [Ok(twice), Ok(twice)]);
+    }
+
+    #[test]
+    fn the_least_is_of_the_times_that_count() {
+        let mut times = [0, 5, 3, 4].map(Duration::from_secs).into_iter();
+        let plan = Plan { rounds: 3, budget: 1000 * SECOND };
+        let medians = in_turns(plan, &[()], |()| times.next().ok_or_else(String::new));
+        assert_eq!(medians, [Ok(Median { time: 4 * SECOND, least: 3 * SECOND, runs: 3 })]);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub struct Table {
 pub struct Row {
     /// What was measured.
     pub what: String,
-    /// The median; none where it could not be measured, which a note explains.
+    /// The median, unless a note says what else; none where it could not be measured, which a note
+    /// explains.
     pub value: Option<f64>,
     /// Its unit.
     pub unit: String,
