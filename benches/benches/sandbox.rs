@@ -5,7 +5,7 @@
 //!
 //! The difference is small against what the machine does meanwhile, which only makes a run longer. So
 //! the fastest of many rounds counts here; and splitting alone is measured, too: what it takes longer
-//! in the sandbox is the most by which a run can be longer.
+//! in the sandbox, as a part of the run.
 //!
 //! `SQL_BATCHER_BENCH_ROWS` says how many rows (100000); a tenth of them where a run takes long, so that
 //! there are enough rounds: as they are, and merged on a server.
@@ -140,7 +140,7 @@ fn compare(table: &mut Table, runtime: &Runtime, case: Case<'_>) {
     let [whole, .., alone, confined] = &times[..] else { return };
     let more = confined.least.as_secs_f64() - alone.least.as_secs_f64();
     let percent = more / whole.least.as_secs_f64() * 1e2;
-    let what = format!("{name}, the most that the sandbox can cost a run");
+    let what = format!("{name}, what splitting takes longer in the sandbox");
     table.push(Row::new(what, percent, "% of the native run"));
 }
 
