@@ -151,6 +151,8 @@ pub struct Batch {
     pub(crate) forms: Forms,
     /// Whether its text is UTF-8.
     pub is_text: bool,
+    /// Whether it is known to be ASCII.
+    pub(crate) is_ascii: bool,
     /// Where the statements come from, and what they do.
     pub stretches: Vec<Stretch>,
     /// Rows of `VALUES`; counted only where a limit on rows is set.
@@ -351,6 +353,7 @@ pub(crate) mod tests {
             first_statement: 1,
             forms: Forms::apart(Vec::new(), Vec::new(), &[]),
             is_text: true,
+            is_ascii: false,
             stretches: Vec::new(),
             rows: 0,
             joins: Vec::new(),

@@ -9,6 +9,7 @@ mod asked;
 mod check;
 mod convert;
 mod convert_hooks;
+mod handed;
 mod hook;
 mod ticker;
 
@@ -31,7 +32,8 @@ pub use self::hook::{HookLimits, SandboxedHook};
 use self::{
     bindings::{
         exports::sql_batcher::core::batching::GuestSession,
-        sql_batcher::core::{database, telemetry, types},
+        sql_batcher::core::{database, telemetry},
+        types,
     },
     check::Checks,
     ticker::{Awake, Ticker},
@@ -48,10 +50,18 @@ use crate::{
 };
 
 mod bindings {
+    /// The records of the contract, as for hooks, but for the one that carries most of what leaves the
+    /// sandbox.
+    #[expect(unreachable_pub, reason = "what is generated says again what is here")]
+    pub mod types {
+        pub(crate) use super::super::{handed::Batch, hook::types::*};
+    }
+
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "batcher",
         imports: { default: trappable },
+        with: { "sql-batcher:core/types": crate::sandbox::bindings::types },
     });
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{
     Guest,
-    bindings::sql_batcher::core::{hooks, types},
+    bindings::{sql_batcher::core::hooks, types},
     broken,
 };
 use crate::{

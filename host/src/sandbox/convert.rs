@@ -2,7 +2,10 @@
 
 use sql_batcher_adapters::{CopyPart, Dialect, Scope};
 
-use super::bindings::sql_batcher::core::types as wit;
+use super::{
+    bindings::types as wit,
+    handed::{Body, Text},
+};
 use crate::{
     Error, ErrorKind, Transactions,
     account::Account,
@@ -90,9 +93,9 @@ impl Batch {
     }
 
     fn of(batch: wit::Batch, form: impl FnOnce(Vec<u8>, Vec<u32>, &[Join]) -> Forms) -> Self {
-        let (body, is_text) = match batch.body {
-            wit::Body::Text(text) => (text.into_bytes(), true),
-            wit::Body::Bytes(bytes) => (bytes, false),
+        let (body, is_text, is_ascii) = match batch.body {
+            Body::Text(Text { bytes, is_ascii }) => (bytes, true, is_ascii),
+            Body::Bytes(bytes) => (bytes, false, false),
         };
         let joins: Vec<Join> = batch.joins.into_iter().map(Join::from).collect();
         Self {
@@ -100,6 +103,7 @@ impl Batch {
             first_statement: batch.first_statement,
             forms: form(body, batch.ends, &joins),
             is_text,
+            is_ascii,
             stretches: batch.stretches.into_iter().map(Stretch::from).collect(),
             rows: batch.rows,
             joins,

@@ -2,7 +2,7 @@
 
 use sql_batcher_adapters::{CopyPart, Scope};
 
-use super::bindings::sql_batcher::core::types as wit;
+use super::hook::types as wit;
 use crate::{
     batch::{Batch, Join, SealReason, StatementKind, Stretch},
     hooks::{BatchInfo, Ending, HookPolicy, Outcome, Verdict},

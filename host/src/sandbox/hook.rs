@@ -15,10 +15,10 @@ use wasmtime::{
     component::{Component, HasSelf, Linker},
 };
 
+pub(super) use self::bindings::sql_batcher::core::types;
 pub use self::limits::HookLimits;
 use super::{
     TICK,
-    bindings::sql_batcher::core::types,
     ticker::{Awake, Ticker},
     ticks,
 };
@@ -32,7 +32,6 @@ mod bindings {
     wasmtime::component::bindgen!({
         path: "../wit",
         world: "hook",
-        with: { "sql-batcher:core/types": crate::sandbox::bindings::sql_batcher::core::types },
     });
 }
 

@@ -1,0 +1,266 @@
+//! A batch as the batching component hands it over. Its text is most of what leaves the sandbox, and
+//! wasmtime would read it three times: to see whether it is UTF-8, to copy it, and then the host to see
+//! that no statement ends inside a character. Here it is copied a block at a time, and each block is
+//! looked at while the processor has it at hand; in a text that is found to be ASCII nothing can end
+//! inside a character.
+//!
+//! That takes an implementation of wasmtime's traits by hand, which it allows at one's own risk and
+//! may change without notice: so it is kept to one type, which leaves whatever it can to wasmtime's own
+//! implementations for strings.
+
+use wasmtime::{
+    bail,
+    component::{
+        __internal::{
+            CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext,
+            wasmtime_environ::component::StringEncoding,
+        },
+        ComponentType, Lift, WasmStr,
+    },
+};
+
+use super::hook::types::{CopyPart, Join, Scope, SealReason, Stretch};
+
+/// Bytes that are copied at a time: they and their copy fit any processor's fastest cache.
+const BLOCK: usize = 8 * 1024;
+
+/// `batch` of the contract.
+#[derive(Debug, ComponentType, Lift)]
+#[component(record)]
+pub(crate) struct Batch {
+    pub(super) id: u64,
+    #[component(name = "first-statement")]
+    pub(super) first_statement: u64,
+    pub(super) body: Body,
+    pub(super) ends: Vec<u32>,
+    pub(super) stretches: Vec<Stretch>,
+    pub(super) rows: u32,
+    pub(super) joins: Vec<Join>,
+    pub(super) scope: Scope,
+    #[component(name = "ends-transaction")]
+    pub(super) ends_transaction: bool,
+    pub(super) copy: Option<CopyPart>,
+    #[component(name = "sealed-by")]
+    pub(super) sealed_by: SealReason,
+}
+
+/// `body` of the contract.
+#[derive(Debug, ComponentType, Lift)]
+#[component(variant)]
+pub(crate) enum Body {
+    #[component(name = "text")]
+    Text(Text),
+    #[component(name = "bytes")]
+    Bytes(Vec<u8>),
+}
+
+/// A text, which was checked while it was copied.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Text {
+    /// UTF-8.
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_ascii: bool,
+}
+
+impl Text {
+    /// A copy of what must be UTF-8.
+    fn copied(text: &[u8]) -> wasmtime::Result<Self> {
+        let mut bytes = Vec::with_capacity(text.len());
+        for block in text.chunks(BLOCK).take_while(|block| block.is_ascii()) {
+            bytes.extend_from_slice(block);
+        }
+        // All before the rest is ASCII, so the rest begins with a character.
+        let rest = &text[bytes.len()..];
+        if simdutf8::basic::from_utf8(rest).is_err() {
+            str::from_utf8(text)?;
+        }
+        bytes.extend_from_slice(rest);
+        Ok(Self { bytes, is_ascii: rest.is_empty() })
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self { is_ascii: text.is_ascii(), bytes: text.into_bytes() }
+    }
+}
+
+// SAFETY: a text is told, laid out and passed as wasmtime's own strings are.
+unsafe impl ComponentType for Text {
+    type Lower = <WasmStr as ComponentType>::Lower;
+
+    const ABI: CanonicalAbiInfo = <WasmStr as ComponentType>::ABI;
+
+    fn typecheck(found: &InterfaceType, types: &InstanceType<'_>) -> wasmtime::Result<()> {
+        WasmStr::typecheck(found, types)
+    }
+}
+
+// SAFETY: nothing is read but what lies within the component's memory, which is a slice here.
+unsafe impl Lift for Text {
+    /// How a short list of arguments comes: without memory that it would stand in.
+    fn linear_lift_from_flat(
+        context: &mut LiftContext<'_>,
+        found: InterfaceType,
+        arguments: &Self::Lower,
+    ) -> wasmtime::Result<Self> {
+        String::linear_lift_from_flat(context, found, arguments).map(Self::from)
+    }
+
+    fn linear_lift_from_memory(
+        context: &mut LiftContext<'_>,
+        found: InterfaceType,
+        place: &[u8],
+    ) -> wasmtime::Result<Self> {
+        let (&[start, length], []) = place.as_chunks() else {
+            bail!("a text that is told in {} bytes", place.len());
+        };
+        if context.options().string_encoding != StringEncoding::Utf8 {
+            return String::linear_lift_from_memory(context, found, place).map(Self::from);
+        }
+        // Sees that it lies within the memory, and counts its bytes among those that may leave it.
+        WasmStr::linear_lift_from_memory(context, found, place)?;
+        let [start, length] = [start, length].map(|number| u32::from_le_bytes(number) as usize);
+        Self::copied(&context.memory()[start..][..length])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::{
+        Engine, Store,
+        component::{Component, Linker},
+    };
+
+    use super::*;
+
+    /// Where the component's memory has the text, and how long that memory is.
+    const START: usize = 64;
+    const MEMORY: usize = 65_536;
+
+    /// A component that hands over a text of this encoding twice: as one of a list, which stands in
+    /// memory, and as an argument.
+    fn component(text: &[u8], length: u32, encoding: &str) -> Vec<u8> {
+        let escaped =
+            |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
+        let place = [START as u32, length].map(u32::to_le_bytes).concat();
+        let text = format!(
+            r#"(component
+                (import "in-a-list" (func $in-a-list (param "texts" (list string))))
+                (import "alone" (func $alone (param "text" string)))
+                (core module $memory
+                    (memory (export "memory") 1)
+                    (data (i32.const 0) "{}") (data (i32.const {START}) "{}"))
+                (core instance $memory (instantiate $memory))
+                (alias core export $memory "memory" (core memory $text))
+                (core func $in-a-list
+                    (canon lower (func $in-a-list) (memory $text) {encoding}))
+                (core func $alone
+                    (canon lower (func $alone) (memory $text) {encoding}))
+                (core module $main
+                    (import "" "in-a-list" (func $in-a-list (param i32 i32)))
+                    (import "" "alone" (func $alone (param i32 i32)))
+                    (func (export "run")
+                        (call $in-a-list (i32.const 0) (i32.const 1))
+                        (call $alone (i32.const {START}) (i32.const {}))))
+                (core instance $main (instantiate $main
+                    (with "" (instance
+                        (export "in-a-list" (func $in-a-list)) (export "alone" (func $alone))))))
+                (func (export "run") (canon lift (core func $main "run"))))"#,
+            escaped(&place),
+            escaped(text),
+            length.cast_signed(),
+        );
+        wat::parse_str(text).unwrap()
+    }
+
+    /// What the host is given, of which each call may hand over so many bytes.
+    fn handed(component: &[u8], most: usize) -> wasmtime::Result<[Text; 2]> {
+        let engine = Engine::default();
+        let mut linker = Linker::<Vec<Text>>::new(&engine);
+        linker.root().func_wrap("in-a-list", |mut store, (texts,): (Vec<Text>,)| {
+            store.data_mut().extend(texts);
+            Ok(())
+        })?;
+        linker.root().func_wrap("alone", |mut store, (text,): (Text,)| {
+            store.data_mut().push(text);
+            Ok(())
+        })?;
+        let mut store = Store::new(&engine, Vec::new());
+        store.set_hostcall_fuel(most);
+        let instance = linker.instantiate(&mut store, &Component::new(&engine, component)?)?;
+        instance.get_typed_func::<(), ()>(&mut store, "run")?.call(&mut store, ())?;
+        Ok(store.into_data().try_into().unwrap())
+    }
+
+    fn utf8(text: &[u8]) -> Result<[Text; 2], String> {
+        let component = component(text, text.len() as u32, "string-encoding=utf8");
+        handed(&component, MEMORY).map_err(|error| error.root_cause().to_string())
+    }
+
+    fn texts(bytes: &[u8], is_ascii: bool) -> [Text; 2] {
+        [(); 2].map(|()| Text { bytes: bytes.to_vec(), is_ascii })
+    }
+
+    #[test]
+    fn a_text_comes_as_it_is_and_says_whether_it_is_ascii() {
+        for length in [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 2 * BLOCK + 1] {
+            let mut bytes = vec![b'a'; length];
+            assert_eq!(utf8(&bytes).unwrap(), texts(&bytes, true));
+            for at in [0, BLOCK - 2, BLOCK - 1, BLOCK, 2 * BLOCK - 1] {
+                bytes.fill(b'a');
+                let Some(character) = bytes.get_mut(at..at + 2) else { continue };
+                character.copy_from_slice("é".as_bytes());
+                assert_eq!(utf8(&bytes).unwrap(), texts(&bytes, false));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_utf8_is_refused_wherever_it_stands() {
+        for at in [0, 1, BLOCK - 1, BLOCK, 2 * BLOCK] {
+            for wrong in [b"\xff".as_slice(), b"\xa9", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80"] {
+                let error = utf8(&[&vec![b'a'; at], wrong, b"a"].concat()).unwrap_err();
+                assert_eq!(error, format!("invalid utf-8 sequence of 1 bytes from index {at}"));
+            }
+        }
+        let error = utf8(b"ab\xc3").unwrap_err();
+        assert_eq!(error, "incomplete utf-8 byte sequence from index 2");
+    }
+
+    #[test]
+    fn a_text_may_reach_to_the_end_of_the_memory_and_no_further() {
+        let room = (MEMORY - START) as u32;
+        for (encoding, unit) in [("utf8", 1), ("utf16", 2)] {
+            let handed = |length| {
+                let encoding = format!("string-encoding={encoding}");
+                handed(&component(b"", length, &encoding), 2 * MEMORY)
+            };
+            assert_eq!(handed(room / unit).unwrap(), texts(&vec![0; (room / unit) as usize], true));
+            for beyond in [room / unit + 1, u32::MAX / 2, u32::MAX] {
+                let error = handed(beyond).unwrap_err().root_cause().to_string();
+                assert!(error.contains("out of bounds of memory"), "{beyond}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_text_counts_as_what_leaves_the_sandbox() {
+        let component = component(b"", 1000, "string-encoding=utf8");
+        handed(&component, 1000 + size_of::<Text>()).unwrap();
+        let error =
+            handed(&component, 999 + size_of::<Text>()).unwrap_err().root_cause().to_string();
+        assert!(error.contains("too much data"), "{error}");
+    }
+
+    #[test]
+    fn other_encodings_are_read_by_wasmtime() {
+        let handed = |text, length, encoding| handed(&component(text, length, encoding), MEMORY);
+        let utf16 = "string-encoding=utf16";
+        assert_eq!(handed(b"a\0b\0", 2, utf16).unwrap(), texts(b"ab", true));
+        assert_eq!(handed(b"\xe9\0", 1, utf16).unwrap(), texts("é".as_bytes(), false));
+        let latin1 = "string-encoding=latin1+utf16";
+        assert_eq!(handed(b"\xe9", 1, latin1).unwrap(), texts("é".as_bytes(), false));
+        handed(b"\0\xd8", 1, utf16).unwrap_err();
+    }
+}
