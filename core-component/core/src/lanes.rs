@@ -145,6 +145,21 @@ pub(crate) fn begin_alike(
     all.is_some_and(|all| !all.is_any())
 }
 
+/// Whether two texts are alike up to the first such byte of the one, and with it. None where neither
+/// it nor a difference is among these bytes.
+#[inline]
+pub(crate) fn are_alike_to(byte: u8, one: &[u8; LANES], other: &[u8; LANES]) -> Option<bool> {
+    let (ones, _) = one.as_chunks();
+    let (others, _) = other.as_chunks();
+    ones.iter().zip(others).find_map(|(one, other)| {
+        let (one, other) = (Part::load(one), Part::load(other));
+        let found = one.equal(Splat::new(byte)).bits();
+        let alike = one.differs(other).equal(Splat::new(0)).bits();
+        let first = (found | !alike).trailing_zeros();
+        Some(alike.checked_shr(first)? & 1 == 1)
+    })
+}
+
 /// Which bytes are one of `wanted`, as bits: the first byte is the lowest.
 pub(crate) fn equal(bytes: &[u8; LANES], wanted: &[u8]) -> u64 {
     let lanes = Lanes::load(bytes);
@@ -416,6 +431,24 @@ mod tests {
         assert!(Set::new(b";[").is_none());
         assert!(Set::new(b"0123456").is_none());
         assert!(Set::new(b"\x01\x11").is_none());
+    }
+
+    #[test]
+    fn texts_are_alike_up_to_a_byte_if_no_difference_comes_before_it() {
+        let none = [b'a'; LANES];
+        assert_eq!(are_alike_to(b'(', &none, &none), None);
+        for at in 0..LANES {
+            let mut text = none;
+            text[at] = b'(';
+            assert_eq!(are_alike_to(b'(', &text, &text), Some(true), "{at}");
+            assert_eq!(are_alike_to(b'(', &text, &none), Some(false), "{at}");
+            assert_eq!(are_alike_to(b'(', &none, &text), Some(false), "{at}");
+            for differs in 0..LANES {
+                let mut other = text;
+                other[differs] ^= 1;
+                assert_eq!(are_alike_to(b'(', &text, &other), Some(differs > at), "{at} {differs}");
+            }
+        }
     }
 
     #[test]

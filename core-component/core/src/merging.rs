@@ -2,9 +2,13 @@
 //! their rows only, of constants that mean the same alone and together. In doubt none.
 
 mod sample;
+mod unread;
 mod unsettled;
 
+use std::mem;
+
 use self::sample::Sample;
+use self::unread::Unread;
 use self::unsettled::Said;
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
@@ -13,18 +17,11 @@ use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
 use crate::following::Statements;
 use crate::insert::{InsertRows, Text, rows_behind, rows_of};
 use crate::joined::saved_by_one;
-use crate::trials::Trials;
 use crate::types::{Join, Kind, Merging};
 
 /// Bytes of the longest INSERT that is joined to others. Longer ones have many rows already, and take
 /// longer to read than what would be gained; unless somebody wants to know where all rows are.
 const LONGEST: usize = 16 * 1024;
-
-/// The most INSERTs that are not looked at because others before were not understood.
-const MOST_PAUSED: u32 = 16;
-
-/// Bytes of the longest INSERT that may be one of these: what is lost by it is little.
-const LONGEST_PAUSED: usize = 1024;
 
 /// An INSERT whose rows were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,9 +80,7 @@ pub(crate) struct Merger {
     adds_to_families: bool,
     /// Bytes of the longest INSERT that is looked at.
     longest: usize,
-    /// When short INSERTs are looked at: in a script of those that are not understood, to look at each
-    /// would cost more than to split it.
-    trials: Trials,
+    unread: Unread,
 }
 
 impl Merger {
@@ -94,7 +89,6 @@ impl Merger {
             rules: dialect.rules(),
             options,
             longest: if options.locates_rows { usize::MAX } else { LONGEST },
-            trials: Trials::new(MOST_PAUSED),
             is_off: false,
             open: false,
             prefix: Sample::default(),
@@ -103,6 +97,7 @@ impl Merger {
             families: Families::default(),
             own: Families::default(),
             adds_to_families: false,
+            unread: Unread::new(),
         }
     }
 
@@ -120,10 +115,6 @@ impl Merger {
     #[must_use]
     #[inline]
     pub(crate) fn look(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
-        let length = text.get().len();
-        if length > self.longest || (length <= LONGEST_PAUSED && !self.trials.is_due()) {
-            return None;
-        }
         let Some(rows) = self.rows_of_one(text, backslash).filter(|rows| *rows <= self.rows_left())
         else {
             return self.look_closer(text, backslash);
@@ -218,7 +209,31 @@ impl Merger {
 
     /// So many rows were found by [`read_like`](Self::read_like), and are joined.
     pub(crate) fn take_like(&mut self, rows: u32) {
+        self.unread.succeed();
         self.rows += rows;
+    }
+
+    /// How many of these INSERTs, from the first on, need not be looked at; the first is not like the one
+    /// before. None where all rows are to be located.
+    pub(crate) fn unread(&mut self, window: &[u8], (starts, ends): (&[u32], &[u32])) -> usize {
+        let text = |index: usize| {
+            let (start, end) = (*starts.get(index)?, *ends.get(index)?);
+            Some(Text::new(window, start as usize, end as usize))
+        };
+        let Some(first) = text(0).filter(|_| !self.options.locates_rows) else { return 0 };
+        self.unread.meet(first.get());
+        if self.begins_alike(first.get()) { 0 } else { self.unread.count(text) }
+    }
+
+    /// So many INSERTs are not looked at.
+    pub(crate) fn leave(&mut self, count: usize) {
+        self.unread.leave(count);
+        self.open = false;
+    }
+
+    /// Whether an INSERT has the same before its rows as the one before it, which was understood.
+    fn begins_alike(&self, text: &[u8]) -> bool {
+        self.open && text.starts_with(&self.prefix.bytes)
     }
 
     /// Whether what is around the rows of the last INSERT has control characters or other than ASCII.
@@ -237,16 +252,18 @@ impl Merger {
         self.options.max_rows.saturating_sub(self.rows)
     }
 
-    /// As [`look`](Self::look), whatever the rows are.
+    /// As [`look`](Self::look), where the rows do not look as those before them.
     #[inline(never)]
-    fn look_closer(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
-        if self.is_off {
+    pub(crate) fn look_closer(&mut self, text: Text<'_>, backslash: Option<bool>) -> Option<Found> {
+        let (statement, prefix) = (text.get(), self.prefix.len());
+        self.unread.meet(statement);
+        let begins_alike = self.begins_alike(statement);
+        let is_left = !begins_alike && self.unread.passes_over(statement.len());
+        if self.is_off || is_left || statement.len() > self.longest {
             return None;
         }
-        let (statement, prefix) = (text.get(), self.prefix.len());
         self.adds_to_families = true;
-        if self.open
-            && statement.starts_with(&self.prefix.bytes)
+        if begins_alike
             && let Some(rows) = rows_behind(self.rules, backslash, text, prefix, &mut self.own)
             && statement[rows.end..] == self.tail
         {
@@ -264,17 +281,15 @@ impl Merger {
     #[inline]
     pub(crate) fn take(&mut self, text: &[u8], found: Option<Found>) {
         let Some(found) = found else {
-            if !self.trials.is_due() {
-                self.trials.pass();
-            } else if text.len() <= self.longest {
-                self.trials.note(false);
+            if text.len() <= self.longest {
+                self.unread.fail(text);
             }
             return self.close();
         };
-        self.trials.note(true);
         if !found.joins {
             return self.begin(text, found);
         }
+        self.unread.succeed();
         if self.adds_to_families {
             self.families.join(self.rules.inserts.families, &self.own);
         }
@@ -291,6 +306,12 @@ impl Merger {
         self.open = false;
     }
 
+    /// What follows is no INSERT.
+    pub(crate) fn meet_other(&mut self) {
+        self.unread.meet_other();
+        self.open = false;
+    }
+
     /// Others may be joined to the statement that was looked at.
     #[inline(never)]
     fn begin(&mut self, text: &[u8], found: Found) {
@@ -300,12 +321,12 @@ impl Merger {
         self.tail.extend_from_slice(&text[tail..]);
         self.open = true;
         self.rows = found.rows;
-        std::mem::swap(&mut self.families, &mut self.own);
+        mem::swap(&mut self.families, &mut self.own);
     }
 
     /// Takes note of a statement that is no INSERT; true where nothing can be joined any more.
     pub(crate) fn note(&mut self, dialect: Dialect, kind: Kind, text: &[u8]) -> bool {
-        self.open = false;
+        self.meet_other();
         let said = Said::by(dialect, kind, text);
         let goes_off = !self.is_off && said.unsettles;
         self.is_off |= goes_off;
@@ -328,6 +349,7 @@ fn found(text: &[u8], rows: InsertRows, joins: bool) -> Option<Found> {
 mod tests {
     use std::iter;
 
+    use super::unread::{LONGEST_PAUSED, MOST_PAUSED};
     use super::*;
     use crate::following::Known;
     use crate::lanes::LANES;
@@ -450,6 +472,18 @@ mod tests {
         // However many these were, it is soon tried again.
         let many = [known; MOST_PAUSED as usize + 1];
         assert_eq!(seen(1000, &many).last(), Some(&Some(true)));
+    }
+
+    #[test]
+    fn what_is_not_understood_counts_unless_an_insert_follows_that_begins_otherwise() {
+        let (unknown, known) = ("INSERT INTO t VALUES (now())", "INSERT INTO t VALUES (1)");
+        let (other, elsewhere) = ("CREATE TABLE u (a INT)", "INSERT INTO u VALUES (now())");
+        let last = |between: [&str; 2]| {
+            joins(Dialect::Sqlite, 9, &[unknown, between[0], unknown, between[1], known])[4]
+        };
+        assert_eq!(last([unknown, unknown]), None);
+        assert_eq!(last([other, other]), None);
+        assert_eq!(last([elsewhere, elsewhere]), Some(false));
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl<'a> PlainStatements<'a> {
             let like = self.follow_like(adding, &mut few);
             if like.is_none() {
                 few.begin(self.spot);
-                self.gather(class, &mut few);
+                self.gather(class, adding.least(class.kind), &mut few);
             }
             let taken = adding.add(&few, class.kind, like);
             if let Some(spot) = few.spot(taken, self.blocks.text) {
@@ -193,7 +193,7 @@ impl<'a> PlainStatements<'a> {
     }
 
     /// Finds a few INSERTs that are like the one before, without a look at blocks.
-    fn follow_like(&mut self, adding: &Adding<'_>, few: &mut Few) -> Option<Like> {
+    fn follow_like(&mut self, adding: &mut Adding<'_>, few: &mut Few) -> Option<Like> {
         if !adding.goes_on() || !self.read_before.is_empty() {
             return None;
         }
@@ -211,13 +211,14 @@ impl<'a> PlainStatements<'a> {
         Some(like)
     }
 
-    /// Finds a few statements of one class, or as many as can be read.
-    fn gather(&mut self, class: Classified, few: &mut Few) {
+    /// Finds a few statements of one class, or as many as can be read. `least`: when more blocks would
+    /// have to be read, so many are enough.
+    fn gather(&mut self, class: Classified, least: usize, few: &mut Few) {
         loop {
             match self.follow(few) {
                 Pause::Stop => return,
                 Pause::Blocks => {
-                    if !self.read_ahead() {
+                    if few.count() >= least || !self.read_ahead() {
                         return;
                     }
                 }

@@ -21,8 +21,14 @@ impl Trials {
         self.left == 0
     }
 
-    pub(crate) fn pass(&mut self) {
-        self.left = self.left.saturating_sub(1);
+    /// How many occasions are passed over before the next trial.
+    pub(crate) fn left(&self) -> usize {
+        self.left as usize
+    }
+
+    /// Passes over so many occasions.
+    pub(crate) fn pass(&mut self, occasions: usize) {
+        self.left = u32::try_from(self.left().saturating_sub(occasions)).unwrap_or(u32::MAX);
     }
 
     pub(crate) fn note(&mut self, succeeded: bool) {
@@ -42,7 +48,7 @@ mod tests {
         for count in &mut passed {
             trials.note(false);
             while !trials.is_due() {
-                trials.pass();
+                trials.pass(1);
                 *count += 1;
             }
         }

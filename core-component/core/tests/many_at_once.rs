@@ -178,6 +178,42 @@ fn long_run(numbers: &mut Numbers) -> String {
     text
 }
 
+/// INSERTs into a few tables by turns, not all of which are understood, and now and then something else.
+fn turns(numbers: &mut Numbers) -> String {
+    let long_name = "a_table_whose_name_is_so_long_that_it_cannot_be_told_by_what_is_read_at_once";
+    let long_head = format!("INSERT INTO {long_name} (a, b) VALUES (");
+    let other_long_head = format!("INSERT INTO {long_name}_too (a, b) VALUES (");
+    let heads = [
+        "INSERT INTO t VALUES (",
+        "INSERT INTO t (a, b) VALUES (",
+        "INSERT INTO t (b, a) VALUES (",
+        "INSERT INTO u VALUES (",
+        "INSERT INTO \"u(v\" VALUES (",
+        "INSERT INTO t SELECT (",
+        &long_head,
+        &other_long_head,
+    ];
+    let others =
+        ["INSERT INTO t DEFAULT VALUES", "INSERT INTO t TABLE u", "UPDATE t SET a = (1)", "COMMIT"];
+    let long = format!("'{}', 1", "a".repeat(700 + numbers.below(600)));
+    let values = ["1, 'a'", "2, NULL", "NULL, 3", "'4', 5", "1, now()", "now(), 1", &long];
+    let (heads, usual) =
+        (&heads[..1 + numbers.below(heads.len())], 1 + numbers.below(values.len()));
+    let (longest_turn, rare) = (1 + numbers.below(5), 2 + numbers.below(200));
+    let mut text = String::new();
+    for _ in 0..numbers.below(150) {
+        let (head, value) = (numbers.one_of(heads), numbers.one_of(&values[..usual]));
+        for _ in 0..=numbers.below(longest_turn) {
+            let value = if numbers.below(rare) == 0 { numbers.one_of(&values) } else { value };
+            text.push_str(&format!("{head}{value});\n"));
+        }
+        if numbers.below(rare) == 0 {
+            text.push_str(&format!("{};\n", numbers.one_of(&others)));
+        }
+    }
+    text
+}
+
 /// Limits of a batch, up to these.
 fn limits(numbers: &mut Numbers, bytes: usize, statements: usize) -> Limits {
     let max_batch_bytes = 100 + numbers.below(bytes) as u64;
@@ -247,6 +283,23 @@ fn long_runs_of_inserts_come_out_as_one_by_one() {
         options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
         if numbers.below(2) == 0 {
             options.limits = limits(&mut numbers, 20_000, 1000);
+        }
+        let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
+        comes_out_as_one_by_one(options, &script, piece_bytes);
+    }
+}
+
+#[test]
+fn inserts_into_tables_by_turns_come_out_as_one_by_one() {
+    let mut numbers = Numbers(3);
+    for _ in 0..3000 {
+        let script: String = (0..3).map(|_| turns(&mut numbers)).collect();
+        let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
+        let max_rows = [u32::MAX, 1 + numbers.below(20) as u32][numbers.below(2)];
+        let locates_rows = numbers.below(4) == 0;
+        options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
+        if numbers.below(2) == 0 {
+            options.limits = limits(&mut numbers, 20_000, 200);
         }
         let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
         comes_out_as_one_by_one(options, &script, piece_bytes);

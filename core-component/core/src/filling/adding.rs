@@ -2,17 +2,25 @@
 
 use std::ops::Range;
 
-use super::few::{Bits, Few, first_of_few};
+use super::few::{Bits, FEW, Few, first_of_few};
 use super::{Filling, SEPARATOR};
 use crate::following::{Following, Known};
 use crate::insert::Text;
 use crate::joined::{PARTED, saved_by_one};
 use crate::merging::{Found, Like, Merger};
 use crate::position::Cursor;
+use crate::trials::Trials;
 use crate::types::Kind;
 
 /// Bytes of a row that are copied without a call.
 const SHORT: usize = 64;
+
+/// So many INSERTs that are found by their rows are worth it: what was read ahead by blocks is read anew
+/// behind them.
+const MANY: usize = 8;
+
+/// The most times that statements are added before INSERTs are looked for by their rows again.
+const MOST_PAUSED: u32 = 16;
 
 /// What a batch may have.
 #[derive(Clone, Copy, Debug)]
@@ -90,8 +98,10 @@ pub(crate) struct Adding<'a> {
     longest: usize,
     /// What joins INSERTs, where that is wanted, and how backslashes are read.
     merger: Option<(&'a mut Merger, Option<bool>)>,
-    /// Whether all that were added last are like the one before.
+    /// Whether those that were added last are like the one before.
     goes_on: bool,
+    /// When INSERTs are found by their rows.
+    by_rows: Trials,
     /// What is added last and side by side in the window, and not in the body yet.
     held: Range<usize>,
     taken: u64,
@@ -117,6 +127,7 @@ impl<'a> Adding<'a> {
             longest: room.longest,
             merger: None,
             goes_on: true,
+            by_rows: Trials::new(MOST_PAUSED),
             held: 0..0,
             taken: 0,
             read: 0,
@@ -131,9 +142,10 @@ impl<'a> Adding<'a> {
     }
 
     /// Finds a few INSERTs that are like the last one that was added, and begin here.
-    pub(crate) fn find_like(&self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
+    pub(crate) fn find_like(&mut self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
         let (merger, backslash) = self.merger.as_ref()?;
         let like = merger.read_like(text, &mut Following::new(start, few), *backslash);
+        self.by_rows.note(few.count() >= MANY);
         (few.count() > 0).then(|| {
             let is_unusual = like.is_unusual || merger.is_unusual();
             Like { is_unusual, ..like }
@@ -144,10 +156,13 @@ impl<'a> Adding<'a> {
     /// none; how many that are. `like`: all are like the last one that was added.
     pub(crate) fn add(&mut self, few: &Few, kind: Kind, like: Option<Like>) -> usize {
         self.goes_on = like.is_some() && few.is_full();
+        if like.is_none() {
+            self.by_rows.pass(1);
+        }
         let (count, joined) = match &mut self.merger {
             None => (self.fit(few), 0),
             Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
-                merger.close();
+                merger.meet_other();
                 (self.fit(few), 0)
             }
             Some(_) => self.join(few, like),
@@ -158,10 +173,17 @@ impl<'a> Adding<'a> {
         count
     }
 
-    /// Whether the next statements may be found by [`find_like`](Self::find_like): all that were
+    /// How many statements of this kind are enough to be added at once: INSERTs that are like one
+    /// another are found by their rows then.
+    pub(crate) fn least(&self, kind: Kind) -> usize {
+        let are_joined = self.merger.is_some() && matches!(kind, Kind::Insert | Kind::Replace);
+        if are_joined && self.by_rows.is_due() { 2 } else { FEW }
+    }
+
+    /// Whether the next statements may be found by [`find_like`](Self::find_like): those that were
     /// added last were like the one before.
     pub(crate) fn goes_on(&self) -> bool {
-        self.goes_on
+        self.goes_on && self.by_rows.is_due()
     }
 
     /// How many of these statements there is room for.
@@ -237,11 +259,24 @@ impl<'a> Adding<'a> {
                     joined |= first_of_few(count + like) & !first_of_few(count);
                     count += like;
                 }
-                self.goes_on |= like == few.count();
+                self.goes_on |= count == few.count();
+            }
+            let places = (&starts[count..], &ends[count..]);
+            let unread = merger.unread(self.window, places);
+            if unread > 0 {
+                let places = (&places.0[..unread], &places.1[..unread]);
+                let fitting = left.take_all(places, 0, false);
+                merger.leave(fitting);
+                self.by_rows.note(false);
+                count += fitting;
+                if fitting == unread {
+                    continue;
+                }
+                break;
             }
             let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
             let text = Text::new(self.window, *start as usize, *end as usize);
-            let found = merger.look(text, *backslash);
+            let found = merger.look_closer(text, *backslash);
             let saved = found.map_or(0, Found::saved);
             if !left.take(text.get().len(), saved) {
                 break;
