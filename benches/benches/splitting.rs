@@ -76,6 +76,7 @@ fn cases() -> Vec<Case> {
         [
             ("60-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 60)),
             ("600-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 600)),
+            ("INSERTs into two tables by turns", scripts::by_turns(SCRIPT_BYTES)),
             ("dump", scripts::dump(SCRIPT_BYTES, dialect)),
             ("UPDATEs", scripts::updates(SCRIPT_BYTES)),
         ]

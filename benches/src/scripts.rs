@@ -50,6 +50,17 @@ pub fn updates(bytes: usize) -> Script {
     })
 }
 
+/// A script of at least `bytes` of INSERT statements that go to two tables by turns, none of which can be
+/// merged.
+#[must_use]
+pub fn by_turns(bytes: usize) -> Script {
+    filled(bytes, |number, text| {
+        let table = ["orders", "order_lines"][(number % 2) as usize];
+        text.push_str(&format!("INSERT INTO {table} (id, note) VALUES ({number:010}, 'paid');\n"));
+        1
+    })
+}
+
 /// A script of at least `bytes` that has what dumps have: comments, definitions, names in quotes,
 /// texts with quotes and semicolons in them, rows of several lengths, letters beyond ASCII.
 #[must_use]
