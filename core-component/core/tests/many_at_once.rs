@@ -272,17 +272,21 @@ fn many_statements_at_once_come_out_as_one_by_one() {
     }
 }
 
-#[test]
-fn long_runs_of_inserts_come_out_as_one_by_one() {
-    let mut numbers = Numbers(2);
-    for _ in 0..3000 {
-        let script: String = (0..3).map(|_| long_run(&mut numbers)).collect();
+/// Runs scripts of three parts each, of INSERTs that are merged. The last: the most rows of a
+/// joined one, and bytes and statements of a batch.
+fn merged_come_out_as_one_by_one(
+    mut numbers: Numbers,
+    part: fn(&mut Numbers) -> String,
+    (rows, bytes, statements): (usize, usize, usize),
+) {
+    for _ in 0..4000 {
+        let script: String = (0..3).map(|_| part(&mut numbers)).collect();
         let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
-        let max_rows = [u32::MAX, 1 + numbers.below(500) as u32][numbers.below(2)];
+        let max_rows = [u32::MAX, 1 + numbers.below(rows) as u32][numbers.below(2)];
         let locates_rows = numbers.below(2) == 0;
         options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
         if numbers.below(2) == 0 {
-            options.limits = limits(&mut numbers, 20_000, 1000);
+            options.limits = limits(&mut numbers, bytes, statements);
         }
         let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
         comes_out_as_one_by_one(options, &script, piece_bytes);
@@ -290,18 +294,11 @@ fn long_runs_of_inserts_come_out_as_one_by_one() {
 }
 
 #[test]
+fn long_runs_of_inserts_come_out_as_one_by_one() {
+    merged_come_out_as_one_by_one(Numbers(2), long_run, (500, 20_000, 1000));
+}
+
+#[test]
 fn inserts_into_tables_by_turns_come_out_as_one_by_one() {
-    let mut numbers = Numbers(3);
-    for _ in 0..3000 {
-        let script: String = (0..3).map(|_| turns(&mut numbers)).collect();
-        let mut options = Options::new(DIALECTS[numbers.below(DIALECTS.len())]);
-        let max_rows = [u32::MAX, 1 + numbers.below(20) as u32][numbers.below(2)];
-        let locates_rows = numbers.below(4) == 0;
-        options.merging = Some(Merging { max_rows, locates_rows, ..Merging::default() });
-        if numbers.below(2) == 0 {
-            options.limits = limits(&mut numbers, 20_000, 200);
-        }
-        let piece_bytes = 1 + [script.len(), numbers.below(9000)][numbers.below(2)];
-        comes_out_as_one_by_one(options, &script, piece_bytes);
-    }
+    merged_come_out_as_one_by_one(Numbers(3), turns, (20, 20_000, 200));
 }
