@@ -17,7 +17,7 @@ use sql_batcher_benches::{
     database::{Database, Kind},
     goal::Goal,
     is_measuring, number,
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     table::{Bar, Row, Table},
     ways::{Input, Mode, Way, run},
 };
@@ -30,11 +30,11 @@ type Measured = (Way, Row);
 
 fn measure(runtime: &Runtime, database: &Database, input: &Input) -> Vec<Measured> {
     let ways = Way::all(database.kind);
-    let medians = in_turns(PLAN, &ways, |way| {
+    let samples = in_turns(PLAN, &ways, |way| {
         let once = runtime.block_on(run(*way, database, input));
         once.map_err(|error| said(*way, database, &error.to_string()))
     });
-    let rows = ways.iter().zip(medians).map(|(way, median)| row(*way, database, input, median));
+    let rows = ways.iter().zip(samples).map(|(way, sample)| row(*way, database, input, sample));
     ways.iter().copied().zip(rows).collect()
 }
 
@@ -48,14 +48,15 @@ fn said(way: Way, database: &Database, error: &str) -> String {
     }
 }
 
-fn row(way: Way, database: &Database, input: &Input, median: Result<Median, String>) -> Row {
+fn row(way: Way, database: &Database, input: &Input, sample: Result<Sample, String>) -> Row {
     let (group, label) = (database.kind.name(), way.name(database.kind));
     let what = format!("{group}, {label}");
     let count = way.rows(input.count());
-    let row = match median {
+    let row = match sample {
         Err(why) => Row::missing(what, "rows/s").with_note(why),
-        Ok(Median { time, runs, .. }) => {
-            let row = Row::new(what, count as f64 / time.as_secs_f64(), "rows/s");
+        Ok(sample) => {
+            let row = Row::new(what, count as f64 / sample.median().as_secs_f64(), "rows/s");
+            let runs = sample.runs();
             let runs = if runs == 1 { "1 run".to_owned() } else { format!("{runs} runs") };
             row.with_note(if count == input.count() {
                 runs

@@ -17,7 +17,7 @@ use sql_batcher_benches::{
     is_measuring, number,
     peer::Failed,
     rows::{self, CREATE_TABLE},
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     table::{Row, Table},
     ways::{self, Input},
 };
@@ -89,20 +89,20 @@ async fn once(
 
 fn compare(table: &mut Table, runtime: &Runtime, database: &Database, input: &Input) {
     let inserts: Vec<String> = input.rows.values.chunks(ROWS).map(rows::insert).collect();
-    let medians = in_turns(PLAN, &Way::ALL, |way| {
+    let samples = in_turns(PLAN, &Way::ALL, |way| {
         let once = runtime.block_on(once(*way, database, input, &inserts));
         once.map_err(|error| error.to_string())
     });
-    let row = |(way, median): (&Way, Result<Median, String>)| {
+    let row = |(way, sample): (&Way, Result<Sample, String>)| {
         let what = format!("{}, {}", database.kind.name(), way.name());
-        match median {
-            Ok(median) => {
-                Row::new(what, input.count() as f64 / median.time.as_secs_f64(), "rows/s")
+        match sample {
+            Ok(sample) => {
+                Row::new(what, input.count() as f64 / sample.median().as_secs_f64(), "rows/s")
             }
             Err(why) => Row::missing(what, "rows/s").with_note(format!("failed: {why}")),
         }
     };
-    let rows: Vec<Row> = Way::ALL.iter().zip(medians).map(row).collect();
+    let rows: Vec<Row> = Way::ALL.iter().zip(samples).map(row).collect();
     let [text, fast, by_hand] = &rows[..] else { return };
     let fast = fast.clone().against(text, Way::Text.name()).against(by_hand, Way::ByHand.name());
     for row in [text.clone(), fast, by_hand.clone()] {

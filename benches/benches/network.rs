@@ -15,7 +15,7 @@ use sql_batcher_benches::{
     is_measuring, number,
     peer::Failed,
     rows::CREATE_TABLE,
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     table::{Row, Table},
     ways::{Input, Mode, Python, Way, bring},
 };
@@ -85,19 +85,19 @@ fn compare(table: &mut Table, runtime: &Runtime, distant: &Distant, inputs: &Inp
     let ways: Vec<Way> = WAYS.into_iter().filter(|way| Way::all(kind).contains(way)).collect();
     for delay_ms in DELAYS_MS {
         distant.proxy.delay(Direction::ToServer, Duration::from_millis(delay_ms));
-        let medians = in_turns(PLAN, &ways, |way| {
+        let samples = in_turns(PLAN, &ways, |way| {
             let once = runtime.block_on(distant.once(*way, inputs));
             once.map_err(|error| error.to_string())
         });
         let name = |way: Way| format!("{} at {delay_ms} ms, {}", kind.name(), way.name(kind));
-        let row = |(way, median): (&Way, Result<Median, String>)| match median {
+        let row = |(way, sample): (&Way, Result<Sample, String>)| match sample {
             Err(why) => Row::missing(name(*way), "rows/s").with_note(why),
-            Ok(median) => {
+            Ok(sample) => {
                 let count = inputs.of(*way).count() as f64;
-                Row::new(name(*way), count / median.time.as_secs_f64(), "rows/s")
+                Row::new(name(*way), count / sample.median().as_secs_f64(), "rows/s")
             }
         };
-        let rows: Vec<Row> = ways.iter().zip(medians).map(row).collect();
+        let rows: Vec<Row> = ways.iter().zip(samples).map(row).collect();
         for (way, row) in ways.iter().zip(&rows) {
             let row = row.clone();
             table.push(match way.is_ours() {

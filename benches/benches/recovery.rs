@@ -15,7 +15,7 @@ use sql_batcher_benches::{
     is_measuring, number,
     peer::{Failed, Peer, check, prepare, server},
     rows,
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     scripts::{self, CREATE_TABLE},
     table::{Row, Table},
 };
@@ -72,21 +72,21 @@ fn compare<C: Peer>(table: &mut Table, database: &Database<'_>, script: &str) {
     let plain = [1, 2, 4, 8].into_iter().filter(|count| *count <= database.most_in_flight);
     let mut ways: Vec<Way> = plain.map(|in_flight| Way { in_flight, ledger: false }).collect();
     ways.push(Way { in_flight: 1, ledger: true });
-    let medians = in_turns(PLAN, &ways, |way| {
+    let samples = in_turns(PLAN, &ways, |way| {
         let once = runtime.block_on(once::<C>(database.url, script, *way));
         once.map_err(|error| error.to_string())
     });
-    let row = |(way, median): (&Way, &Result<Median, String>)| {
+    let row = |(way, sample): (&Way, &Result<Sample, String>)| {
         let what = format!("{}, {}", database.name, way.name());
-        match median {
-            Ok(median) => {
-                let rate = script.lines().count() as f64 / median.time.as_secs_f64();
+        match sample {
+            Ok(sample) => {
+                let rate = script.lines().count() as f64 / sample.median().as_secs_f64();
                 Row::new(what, rate, "rows/s")
             }
             Err(why) => Row::missing(what, "rows/s").with_note(format!("failed: {why}")),
         }
     };
-    let mut rows = ways.iter().zip(&medians).map(row);
+    let mut rows = ways.iter().zip(&samples).map(row);
     let Some(first) = rows.next() else { return };
     let others: Vec<Row> =
         rows.map(|row| row.against(&first, "1 in flight, without a ledger")).collect();

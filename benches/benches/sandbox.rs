@@ -23,7 +23,7 @@ use sql_batcher_benches::{
     is_measuring, number,
     peer::Failed,
     rows::{CREATE_TABLE, Rows, folder},
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     table::{Row, Table},
     ways::{Mode, library},
 };
@@ -116,19 +116,20 @@ fn once(runtime: &Runtime, way: Way, case: Case<'_>) -> Result<Duration, Failed>
 }
 
 fn compare(table: &mut Table, runtime: &Runtime, case: Case<'_>) {
-    let medians = in_turns(PLAN, &Way::ALL, |way| {
+    let samples = in_turns(PLAN, &Way::ALL, |way| {
         once(runtime, *way, case).map_err(|error| error.to_string())
     });
-    let measured: Result<Vec<Median>, String> = medians.into_iter().collect();
+    let measured: Result<Vec<Sample>, String> = samples.into_iter().collect();
     let name = case.name();
     let times = match measured {
         Ok(times) => times,
         Err(why) => return table.leave_out(format!("{name}: {why}")),
     };
-    let row = |(way, median): (&Way, &Median)| {
+    let row = |(way, sample): (&Way, &Sample)| {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
-        let note = format!("the fastest of {}; median {:.1} ms", median.runs, ms(median.time));
-        Row::new(format!("{name}, {}", way.name()), ms(median.least), "ms").with_note(note)
+        let note =
+            format!("the fastest of {}; median {:.1} ms", sample.runs(), ms(sample.median()));
+        Row::new(format!("{name}, {}", way.name()), ms(sample.least()), "ms").with_note(note)
     };
     let rows: Vec<Row> = Way::ALL.iter().zip(&times).map(row).collect();
     let [native, sandbox, batcher, split_native, split_sandbox] = &rows[..] else { return };
@@ -138,8 +139,8 @@ fn compare(table: &mut Table, runtime: &Runtime, case: Case<'_>) {
     table.push(split_native.clone());
     table.push(split_sandbox.clone().against(split_native, "native"));
     let [whole, .., alone, confined] = &times[..] else { return };
-    let more = confined.least.as_secs_f64() - alone.least.as_secs_f64();
-    let percent = more / whole.least.as_secs_f64() * 1e2;
+    let more = confined.least().as_secs_f64() - alone.least().as_secs_f64();
+    let percent = more / whole.least().as_secs_f64() * 1e2;
     let what = format!("{name}, what splitting takes longer in the sandbox");
     table.push(Row::new(what, percent, "% of the native run"));
 }

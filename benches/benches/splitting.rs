@@ -1,25 +1,25 @@
 //! How fast a script is split and batched: by the core itself, and by the same core in the sandbox;
 //! and what it costs to look for INSERTs that can be merged, where there are some and where there
-//! are none. Nothing is sent anywhere. What a script costs on its way in (one copy of each chunk)
+//! are none. All four take turns, a round after the other, and a ratio is the median of those of the
+//! rounds. Nothing is sent anywhere. What a script costs on its way in (one copy of each chunk)
 //! and what a batch costs on its way out are part of it.
 
 use std::time::Duration;
 
-use criterion::{BatchSize, BenchmarkGroup, BenchmarkId, Criterion, Throughput};
 use sql_batcher::{Dialect, Options, Splitter};
 use sql_batcher_benches::{
-    estimates::Estimates,
     goal::Goal,
     is_measuring, native,
+    sample::{Plan, Sample, in_turns, timed},
     scripts::{self, Script},
-    table::{Row, Table, rounded},
+    table::{Ratio, Row, Table, rounded},
 };
 use sql_batcher_core as core;
 
 /// Long enough that the opening of a session, which has a measurement of its own, does not count.
 const SCRIPT_BYTES: usize = 256 << 20;
 
-type Group<'a> = BenchmarkGroup<'a, criterion::measurement::WallTime>;
+const PLAN: Plan = Plan { rounds: 21, budget: Duration::from_secs(20) };
 
 /// Where the core runs, and what it is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +66,13 @@ struct Case {
     has_inserts: bool,
 }
 
-fn cases() -> Vec<Case> {
+fn cases() -> impl Iterator<Item = Case> {
     let dialects = [
         ("postgresql", Dialect::PostgreSql, core::Dialect::PostgreSql),
         ("mysql", Dialect::MySql, core::Dialect::MySql),
         ("sqlite", Dialect::Sqlite, core::Dialect::Sqlite),
     ];
-    let cases = dialects.into_iter().flat_map(|(name, dialect, native)| {
+    dialects.into_iter().flat_map(|(name, dialect, native)| {
         [
             ("60-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 60)),
             ("600-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 600)),
@@ -87,8 +87,7 @@ fn cases() -> Vec<Case> {
             is_goal: kind == "60-byte INSERTs",
             has_inserts: kind != "UPDATEs",
         })
-    });
-    cases.collect()
+    })
 }
 
 fn natively(script: &[u8], dialect: core::Dialect, merges: bool) -> u64 {
@@ -106,74 +105,48 @@ fn in_sandbox(script: &[u8], dialect: Dialect, merges: bool) -> u64 {
     splitter.finish().expect("the script is valid").1.statements
 }
 
-fn measure(group: &mut Group<'_>, case: &Case) {
+fn measured(case: &Case, engine: Engine, sample: &Sample) -> Row {
+    let ns = sample.median().as_nanos() as f64;
     let Script { text, statements } = &case.script;
-    group.throughput(Throughput::ElementsAndBytes {
-        elements: *statements,
-        bytes: text.len() as u64,
+    let millions = rounded(*statements as f64 / ns * 1e3);
+    Row::new(format!("{}, {}", case.name, engine.name()), text.len() as f64 / ns, "GB/s")
+        .with_note(format!("{millions} million statements/s"))
+}
+
+fn compare(table: &mut Table, case: &Case) {
+    let samples = in_turns(PLAN, &Engine::ALL, |engine| {
+        Ok(timed(|| assert_eq!(engine.split(case), case.script.statements)))
     });
-    for engine in Engine::ALL {
-        assert_eq!(engine.split(case), *statements);
-        group.bench_function(BenchmarkId::new(engine.name(), &case.name), |bencher| {
-            bencher.iter_batched(|| (), |()| engine.split(case), BatchSize::PerIteration);
-        });
-    }
-}
-
-/// A row for each engine; none where this run has left one out.
-fn rows(case: &Case, estimates: &Estimates) -> Option<[Row; 4]> {
-    let mut rows = Vec::new();
-    for engine in Engine::ALL {
-        let ns = estimates.median_ns(&["split", engine.name(), &case.name])?;
-        let bytes_per_ns = case.script.text.len() as f64 / ns;
-        let millions = rounded(case.script.statements as f64 / ns * 1e3);
-        let row = Row::new(format!("{}, {}", case.name, engine.name()), bytes_per_ns, "GB/s");
-        rows.push(row.with_note(format!("{millions} million statements/s")));
-    }
-    rows.try_into().ok()
-}
-
-fn table(cases: &[Case], estimates: &Estimates) -> Table {
-    let mut table = Table::new("splitting");
-    for case in cases {
-        let Some([native, sandbox, native_merging, sandbox_merging]) = rows(case, estimates) else {
-            continue;
-        };
-        let confined = match case.is_goal {
-            true => sandbox.clone().with_goal(Goal::at_least(1.5)).with_ratio(
-                &native,
-                "native",
-                Goal::at_least(0.8),
-            ),
-            false => sandbox.clone().against(&native, "native"),
-        };
-        // Nothing, but for what two medians of the same differ by.
-        let cost = Goal::at_least(if case.has_inserts { 0.7 } else { 0.97 });
-        let native_merging = native_merging.with_ratio(&native, "not merging", cost);
-        let sandbox_merging = sandbox_merging.with_ratio(&sandbox, "not merging", cost);
-        for row in [native, confined, native_merging, sandbox_merging] {
-            table.push(row);
+    let samples: Result<Vec<Sample>, String> = samples.into_iter().collect();
+    let samples = samples.expect("nothing that is needed can be missing");
+    let [native, sandbox, ..] = &samples[..] else { return };
+    let of_native = case.is_goal.then(|| Goal::at_least(0.8));
+    // Nothing, but for what two medians of the same differ by.
+    let of_plain = Some(Goal::at_least(if case.has_inserts { 0.7 } else { 0.97 }));
+    let against = [
+        None,
+        Some((native, "native", of_native)),
+        Some((native, "not merging", of_plain)),
+        Some((sandbox, "not merging", of_plain)),
+    ];
+    for ((engine, sample), against) in Engine::ALL.into_iter().zip(&samples).zip(against) {
+        let mut row = measured(case, engine, sample);
+        if let Some((other, of, goal)) = against {
+            let times = sample.times_as_fast_as(other);
+            row = row.times(Ratio { times, of: of.to_owned(), goal });
         }
+        let is_goal = case.is_goal && engine == (Engine { sandboxed: true, merges: false });
+        table.push(if is_goal { row.with_goal(Goal::at_least(1.5)) } else { row });
     }
-    table
 }
 
 fn main() {
-    let cases = if is_measuring() { cases() } else { Vec::new() };
-    let estimates = Estimates::from_now(env!("CARGO_TARGET_TMPDIR"));
-    let mut criterion = Criterion::default().configure_from_args();
-    let mut group = criterion.benchmark_group("split");
-    group.sample_size(20).warm_up_time(Duration::from_millis(300));
-    group.measurement_time(Duration::from_millis(1200));
-    for case in &cases {
-        measure(&mut group, case);
+    if !is_measuring() {
+        return;
     }
-    group.finish();
-    criterion.final_summary();
-    if is_measuring() {
-        let table = table(&cases, &estimates);
-        if !table.is_empty() {
-            table.publish(env!("CARGO_TARGET_TMPDIR"));
-        }
+    let mut table = Table::new("splitting");
+    for case in cases() {
+        compare(&mut table, &case);
     }
+    table.publish(env!("CARGO_TARGET_TMPDIR"));
 }

@@ -14,7 +14,7 @@ use sql_batcher::{
 use sql_batcher_benches::{
     is_measuring, number,
     peer::server,
-    sample::{Median, Plan, in_turns},
+    sample::{Plan, Sample, in_turns},
     scripts,
     table::{Row, Table},
 };
@@ -84,12 +84,14 @@ fn compare(table: &mut Table, url: &str, rows: usize) {
         let wanted = count(*way) as u64;
         if applied == wanted { Ok(took) } else { Err(format!("{applied} rows of {wanted}")) }
     };
-    let medians = in_turns(PLAN, &ways, once);
-    let row = |way: Way, median: &Result<Median, String>| match median {
+    let samples = in_turns(PLAN, &ways, once);
+    let row = |way: Way, sample: &Result<Sample, String>| match sample {
         Err(why) => Row::missing(way.name(), "rows/s").with_note(why.clone()),
-        Ok(median) => Row::new(way.name(), count(way) as f64 / median.time.as_secs_f64(), "rows/s"),
+        Ok(sample) => {
+            Row::new(way.name(), count(way) as f64 / sample.median().as_secs_f64(), "rows/s")
+        }
     };
-    let [naive, joined] = [0, 1].map(|index| row(ways[index], &medians[index]));
+    let [naive, joined] = [0, 1].map(|index| row(ways[index], &samples[index]));
     let joined = joined.against(&naive, Way::OneByOne.name());
     table.push(naive);
     table.push(joined);

@@ -12,15 +12,44 @@ pub struct Plan {
     pub budget: Duration,
 }
 
-/// A median, and of how many times it is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Median {
-    /// The time.
-    pub time: Duration,
-    /// The shortest of the times.
-    pub least: Duration,
-    /// How many times it was measured.
-    pub runs: usize,
+/// How long each counted run of one contender took.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    times: Vec<Duration>,
+}
+
+impl Sample {
+    /// The median.
+    #[must_use]
+    pub fn median(&self) -> Duration {
+        median(&self.times)
+    }
+
+    /// The shortest.
+    #[must_use]
+    pub fn least(&self) -> Duration {
+        self.times.iter().copied().min().unwrap_or_default()
+    }
+
+    /// How many runs count.
+    #[must_use]
+    pub fn runs(&self) -> usize {
+        self.times.len()
+    }
+
+    /// How many times as fast as another one it is: the median of what is found in each round that
+    /// both have had. So a noisy minute, which meets both, does not count for one alone.
+    ///
+    /// # Panics
+    /// If a run took no time.
+    #[must_use]
+    pub fn times_as_fast_as(&self, other: &Self) -> f64 {
+        let ratio =
+            |(own, others): (&Duration, &Duration)| others.as_secs_f64() / own.as_secs_f64();
+        let mut ratios: Vec<f64> = self.times.iter().zip(&other.times).map(ratio).collect();
+        ratios.sort_unstable_by(f64::total_cmp);
+        ratios[(ratios.len() - 1) / 2]
+    }
 }
 
 /// The median of some times; of an even number the lower one of the middle.
@@ -42,12 +71,12 @@ pub fn timed(work: impl FnOnce()) -> Duration {
 }
 
 /// Runs all contenders in turns, so that whatever else the machine does meets each of them, and
-/// gives the median of each, or why one cannot be measured: it is not asked again.
+/// gives what each took, or why one cannot be measured: it is not asked again.
 pub fn in_turns<T>(
     plan: Plan,
     contenders: &[T],
     mut run: impl FnMut(&T) -> Result<Duration, String>,
-) -> Vec<Result<Median, String>> {
+) -> Vec<Result<Sample, String>> {
     let mut all: Vec<Result<Times, String>> =
         contenders.iter().map(|_| Ok(Times::default())).collect();
     for round in 0..=plan.rounds {
@@ -62,7 +91,7 @@ pub fn in_turns<T>(
             }
         }
     }
-    all.into_iter().map(|times| times.map(|times| times.median())).collect()
+    all.into_iter().map(|times| times.map(Times::counted)).collect()
 }
 
 #[derive(Debug, Default)]
@@ -81,14 +110,9 @@ impl Times {
         }
     }
 
-    fn median(self) -> Median {
-        match self.counted.len() {
-            0 => Median { time: self.warm_up, least: self.warm_up, runs: 1 },
-            runs => {
-                let least = self.counted.iter().copied().min().unwrap_or_default();
-                Median { time: median(&self.counted), least, runs }
-            }
-        }
+    fn counted(self) -> Sample {
+        let times = if self.counted.is_empty() { vec![self.warm_up] } else { self.counted };
+        Sample { times }
     }
 }
 
@@ -97,6 +121,10 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    fn sample<const N: usize>(seconds: [u64; N]) -> Sample {
+        Sample { times: seconds.map(Duration::from_secs).to_vec() }
+    }
 
     #[test]
     fn the_median_is_one_of_the_times() {
@@ -109,38 +137,47 @@ mod tests {
     fn contenders_take_turns_and_the_first_round_is_not_counted() {
         let plan = Plan { rounds: 2, budget: 1000 * SECOND };
         let mut order = Vec::new();
-        let medians = in_turns(plan, &["a", "b"], |name| {
+        let samples = in_turns(plan, &["a", "b"], |name| {
             order.push(*name);
             Ok(if order.len() <= 2 { 100 * SECOND } else { SECOND })
         });
         assert_eq!(order, ["a", "b", "a", "b", "a", "b"]);
-        let twice = Median { time: SECOND, least: SECOND, runs: 2 };
-        assert_eq!(medians, [Ok(twice), Ok(twice)]);
+        assert_eq!(samples, [Ok(sample([1, 1])), Ok(sample([1, 1]))]);
     }
 
     #[test]
     fn the_least_is_of_the_times_that_count() {
         let mut times = [0, 5, 3, 4].map(Duration::from_secs).into_iter();
         let plan = Plan { rounds: 3, budget: 1000 * SECOND };
-        let medians = in_turns(plan, &[()], |()| times.next().ok_or_else(String::new));
-        assert_eq!(medians, [Ok(Median { time: 4 * SECOND, least: 3 * SECOND, runs: 3 })]);
+        let samples = in_turns(plan, &[()], |()| times.next().ok_or_else(String::new));
+        assert_eq!(samples, [Ok(sample([5, 3, 4]))]);
+        assert_eq!(sample([5, 3, 4]).least(), 3 * SECOND);
+        assert_eq!(sample([5, 3, 4]).median(), 4 * SECOND);
+    }
+
+    #[test]
+    fn a_noisy_round_does_not_change_how_much_faster_one_is() {
+        // The machine is slower from round to round, and once for one of them alone.
+        let (slow, fast) = (sample([4, 40, 80, 8, 800]), sample([2, 20, 40, 40, 400]));
+        assert_eq!(fast.times_as_fast_as(&slow), 2.0);
+        assert_eq!(slow.times_as_fast_as(&fast), 0.5);
     }
 
     #[test]
     fn what_is_above_its_budget_is_not_measured_again() {
         let plan = Plan { rounds: 5, budget: 3 * SECOND };
-        let medians = in_turns(plan, &[1, 2, 3], |seconds| Ok(*seconds * SECOND));
-        let runs: Vec<usize> = medians.into_iter().map(|median| median.unwrap().runs).collect();
+        let samples = in_turns(plan, &[1, 2, 3], |seconds| Ok(*seconds * SECOND));
+        let runs: Vec<usize> = samples.into_iter().map(|sample| sample.unwrap().runs()).collect();
         assert_eq!(runs, [2, 1, 1]);
     }
 
     #[test]
     fn what_cannot_be_measured_is_not_asked_again() {
         let mut asked = 0;
-        let medians = in_turns(Plan { rounds: 5, budget: SECOND }, &[()], |()| {
+        let samples = in_turns(Plan { rounds: 5, budget: SECOND }, &[()], |()| {
             asked += 1;
             Err("not installed".to_owned())
         });
-        assert_eq!((medians, asked), (vec![Err("not installed".to_owned())], 1));
+        assert_eq!((samples, asked), (vec![Err("not installed".to_owned())], 1));
     }
 }

@@ -103,10 +103,17 @@ impl Row {
         self.compared(other, of.into(), Some(goal))
     }
 
-    fn compared(mut self, other: &Row, of: String, goal: Option<Goal>) -> Self {
-        if let (Some(own), Some(others)) = (self.value, other.value) {
-            self.ratios.push(Ratio { times: own / others, of, goal });
+    fn compared(self, other: &Row, of: String, goal: Option<Goal>) -> Self {
+        match (self.value, other.value) {
+            (Some(own), Some(others)) => self.times(Ratio { times: own / others, of, goal }),
+            _ => self,
         }
+    }
+
+    /// Also as a multiple that was found by itself, as the median of several.
+    #[must_use]
+    pub fn times(mut self, ratio: Ratio) -> Self {
+        self.ratios.push(ratio);
         self
     }
 
