@@ -76,8 +76,8 @@ const PARTS: u32 = 4;
 const TABLE_ELEMENTS: usize = 10_000;
 const MAX_WASM_STACK: usize = 256 * 1024;
 const TICK: Duration = Duration::from_millis(5);
-/// Memory of a slot that stays resident between two sessions, so that the next one starts quickly.
-/// With `PAGEMAP_SCAN` (Linux 6.7) only the pages that were written are reset.
+/// Memory of a slot, and of each of its tables, that stays resident between two sessions, so that the
+/// next one starts quickly. With `PAGEMAP_SCAN` (Linux 6.7) only the pages that were written are reset.
 const KEPT_RESIDENT: usize = 256 * 1024;
 
 static EMBEDDED: OnceLock<Result<Core>> = OnceLock::new();
@@ -150,6 +150,7 @@ fn config(sessions: u32) -> Config {
         .total_tables(sessions * PARTS)
         .table_elements(TABLE_ELEMENTS)
         .linear_memory_keep_resident(KEPT_RESIDENT)
+        .table_keep_resident(KEPT_RESIDENT)
         .pagemap_scan(Enabled::Auto);
     let mut config = Config::new();
     config
