@@ -7,10 +7,12 @@
 //! is looked at closer.
 
 mod closer;
+mod depth;
 
 use memchr::memchr;
 
 use self::closer::{Found, Rare};
+use self::depth::{Depth, outside};
 use crate::classes::Class;
 use crate::dialect::{Quote, Rules};
 use crate::lanes::{LANES, Lanes, Seen, Set, Splat};
@@ -247,8 +249,9 @@ impl Blocks<'_> {
         found: &mut [Block],
         carried: &mut Carried,
     ) -> usize {
-        let Carried { mut in_string, mut letter, mut escaped, mut depth, mut seen } = *carried;
+        let Carried { mut in_string, mut letter, mut escaped, depth, mut seen } = *carried;
         let (set, escapes) = (self.marks.others, self.escapes);
+        let Some(mut depth) = Depth::flat(depth) else { return 0 };
         let mut count = 0;
         for (block, found) in blocks.iter().zip(found) {
             let lanes = Lanes::load(block);
@@ -278,11 +281,10 @@ impl Blocks<'_> {
             }
             let mut terminators = lanes.equal(Splat::new(b';')).bits() & !inside;
             if PARENTHESES {
-                let (opens, parens) = lanes.parentheses();
-                let (opens, parens) = (opens & !inside, parens & !inside);
-                let Some(nested) = flat(opens, parens, depth) else { break };
+                let (opens, closes) = lanes.parentheses();
+                let Some(nested) = depth.nested(opens & !inside, closes & !inside) else { break };
                 terminators &= !nested;
-                depth = (nested >> 63) as u32;
+                depth = Depth::behind(nested);
             }
             let newlines = lanes.equal(Splat::new(b'\n')).bits();
             *found = Block { terminators, newlines, inside };
@@ -294,7 +296,7 @@ impl Blocks<'_> {
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             count += 1;
         }
-        *carried = Carried { in_string, letter, escaped, depth, seen };
+        *carried = Carried { in_string, letter, escaped, depth: depth.count(), seen };
         count
     }
 
@@ -332,8 +334,8 @@ impl Blocks<'_> {
         let mut terminators = lanes.equal(Splat::new(b';')).bits() & plain;
         let mut depth = depth;
         if self.marks.parentheses {
-            let (opens, parens) = lanes.parentheses();
-            (terminators, depth) = outside(terminators, opens & plain, parens & plain, depth);
+            let (opens, closes) = lanes.parentheses();
+            (terminators, depth) = outside(terminators, opens & plain, closes & plain, depth);
         }
         let newlines = lanes.equal(Splat::new(b'\n')).bits();
         ahead.blocks[index] = Block { terminators, newlines, inside };
@@ -366,34 +368,6 @@ fn are_signs(lanes: Lanes, bytes: u64) -> bool {
 fn quotes(inside: u64, before: u64) -> (u64, u64) {
     let was_inside = inside << 1 | before >> 63;
     (inside & !was_inside, was_inside & !inside)
-}
-
-/// What stands inside parentheses that are not nested; none where some are.
-#[inline]
-fn flat(opens: u64, parens: u64, depth: u32) -> Option<u64> {
-    let inside = parity(parens) ^ 0_u64.wrapping_sub(u64::from(depth));
-    // Each opens where none is open, or closes the one that is.
-    (depth <= 1 && parens & inside == opens).then_some(inside)
-}
-
-/// The terminators that stand outside parentheses, and the depth behind the block.
-fn outside(terminators: u64, opens: u64, parens: u64, depth: u32) -> (u64, u32) {
-    if let Some(inside) = flat(opens, parens, depth) {
-        return (terminators & !inside, (inside >> 63) as u32);
-    }
-    let (mut outside, mut depth, mut rest) = (0, depth, terminators | parens);
-    while rest != 0 {
-        let bit = rest & rest.wrapping_neg();
-        rest ^= bit;
-        if terminators & bit != 0 {
-            outside |= if depth == 0 { bit } else { 0 };
-        } else if opens & bit != 0 {
-            depth = depth.saturating_add(1);
-        } else {
-            depth = depth.saturating_sub(1);
-        }
-    }
-    (outside, depth)
 }
 
 /// Each bit: whether an odd number of `bits` is at its place and below.

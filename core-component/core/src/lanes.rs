@@ -65,11 +65,10 @@ impl Lanes {
         self.with(Splat::new(0x20)).equal(Splat::new(b'e')).bits()
     }
 
-    /// What opens parentheses, and all of them, as bits.
+    /// What opens parentheses and what closes them, as bits.
     #[inline]
     pub(crate) fn parentheses(self) -> (u64, u64) {
-        let opens = self.equal(Splat::new(b'(')).bits();
-        (opens, opens | self.equal(Splat::new(b')')).bits())
+        [b'(', b')'].map(|byte| self.equal(Splat::new(byte)).bits()).into()
     }
 
     /// The highest bit of each lane: the first lane is the lowest bit.
