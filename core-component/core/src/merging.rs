@@ -215,14 +215,14 @@ impl Merger {
 
     /// How many of these INSERTs, from the first on, need not be looked at; the first is not like the one
     /// before. None where all rows are to be located.
-    pub(crate) fn unread(&mut self, window: &[u8], (starts, ends): (&[u32], &[u32])) -> usize {
-        let text = |index: usize| {
-            let (start, end) = (*starts.get(index)?, *ends.get(index)?);
-            Some(Text::new(window, start as usize, end as usize))
-        };
-        let Some(first) = text(0).filter(|_| !self.options.locates_rows) else { return 0 };
-        self.unread.meet(first.get());
-        if self.begins_alike(first.get()) { 0 } else { self.unread.count(text) }
+    pub(crate) fn unread(&mut self, window: &[u8], places: (&[u32], &[u32])) -> usize {
+        let ([start, ..], [end, ..]) = places else { return 0 };
+        if self.options.locates_rows {
+            return 0;
+        }
+        let first = Text::new(window, *start as usize, *end as usize).get();
+        self.unread.meet(first);
+        if self.begins_alike(first) { 0 } else { self.unread.count(window, places) }
     }
 
     /// So many INSERTs are not looked at.

@@ -190,6 +190,9 @@ fn turns(numbers: &mut Numbers) -> String {
         "INSERT INTO u VALUES (",
         "INSERT INTO \"u(v\" VALUES (",
         "INSERT INTO t SELECT (",
+        "REPLACE INTO t VALUES (",
+        "/* ( */ INSERT INTO t VALUES (",
+        "(SELECT 1);\nINSERT INTO u VALUES (",
         &long_head,
         &other_long_head,
     ];
@@ -205,7 +208,9 @@ fn turns(numbers: &mut Numbers) -> String {
         let (head, value) = (numbers.one_of(heads), numbers.one_of(&values[..usual]));
         for _ in 0..=numbers.below(longest_turn) {
             let value = if numbers.below(rare) == 0 { numbers.one_of(&values) } else { value };
-            text.push_str(&format!("{head}{value});\n"));
+            let end = [";\n", ";\r\n", ";", ";\n-- (\n"];
+            let end = end[if numbers.below(rare) == 0 { numbers.below(end.len()) } else { 0 }];
+            text.push_str(&format!("{head}{value}){end}"));
         }
         if numbers.below(rare) == 0 {
             text.push_str(&format!("{};\n", numbers.one_of(&others)));

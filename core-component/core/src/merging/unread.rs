@@ -6,7 +6,6 @@ use std::mem;
 
 use memchr::memchr;
 
-use crate::insert::Text;
 use crate::lanes::are_alike_to;
 use crate::trials::Trials;
 
@@ -71,17 +70,28 @@ impl Unread {
         self.trials.pass(count);
     }
 
-    /// How many INSERTs, from the first on, need not be looked at: those that are passed over, and those of
-    /// which the one behind begins otherwise. None of them can be joined to the one before. `text`: the
-    /// one of this index, as far as they are at hand.
-    pub(super) fn count<'a>(&self, text: impl Fn(usize) -> Option<Text<'a>>) -> usize {
-        let paused = self.trials.left();
-        let is_unread = |index: &usize| {
-            let Some(one) = text(*index) else { return false };
-            let is_alone = || text(*index + 1).is_some_and(|next| !share_heads(one, next));
-            one.get().len() <= LONGEST_PAUSED && (*index < paused || is_alone())
+    /// How many of these INSERTs, from the first on, need not be looked at: those that are passed over, and
+    /// those of which the one behind begins otherwise. None of them can be joined to the one before.
+    /// They begin and end here in a text.
+    #[inline(never)]
+    pub(super) fn count(&self, text: &[u8], (starts, ends): (&[u32], &[u32])) -> usize {
+        let is_short = |start: u32, end: u32| end.wrapping_sub(start) as usize <= LONGEST_PAUSED;
+        let all = starts.iter().zip(ends);
+        let paused =
+            all.take(self.trials.left()).take_while(|one| is_short(*one.0, *one.1)).count();
+        let nexts = starts.iter().skip(1);
+        let pairs = starts.iter().zip(ends).zip(nexts).skip(paused);
+        let is_unread = |pair: &((&u32, &u32), &u32)| {
+            let ((start, end), next) = *pair;
+            is_short(*start, *end) && !share_heads(text, *start as usize, *next as usize)
         };
-        (0..).take_while(is_unread).count()
+        let count = paused + pairs.take_while(is_unread).count();
+        // Behind the last one stands what is not among these.
+        let last = (starts.len() == count + 1).then(|| starts.last().zip(ends.last())).flatten();
+        let is_last = |(start, end): (&u32, &u32)| {
+            is_short(*start, *end) && differs_from_next(text, *start as usize, *end as usize)
+        };
+        count + usize::from(last.is_some_and(is_last))
     }
 }
 
@@ -91,12 +101,33 @@ fn head_of(text: &[u8]) -> Option<&[u8]> {
     text.get(..=memchr(b'(', text)?)
 }
 
-/// Whether an INSERT begins with the head of the one before it. That may be said of one without a head,
-/// too.
-fn share_heads(one: Text<'_>, next: Text<'_>) -> bool {
-    let alike = match (one.wide().first_chunk(), next.wide().first_chunk()) {
-        (Some(one), Some(next)) => are_alike_to(b'(', one, next),
-        _ => None,
-    };
-    alike.unwrap_or_else(|| head_of(one.get()).is_some_and(|head| next.get().starts_with(head)))
+/// Whether an INSERT that begins here in a text has the head of the one before it. That may be said of
+/// one without a head, too.
+#[inline]
+fn share_heads(text: &[u8], one: usize, next: usize) -> bool {
+    let begin = |start: usize| text.get(start..)?.first_chunk();
+    let alike = begin(one).zip(begin(next)).and_then(|(one, next)| are_alike_to(b'(', one, next));
+    alike.unwrap_or_else(|| have_one_head(text, one, next))
+}
+
+/// Whether an INSERT that begins and ends here in a text can be seen to have an INSERT behind it that
+/// has another head.
+fn differs_from_next(text: &[u8], start: usize, end: usize) -> bool {
+    /// Bytes that say that both are INSERTs, or both REPLACEs.
+    const WORD: usize = "REPLACE ".len();
+    let begin = |start: usize| text.get(start..)?.first_chunk();
+    let behind = end + ";\n".len();
+    let (Some(one), Some(next)) = (begin(start), begin(behind)) else { return false };
+    one[0].is_ascii_alphabetic()
+        && text[end..behind] == *b";\n"
+        && one[..WORD] == next[..WORD]
+        && are_alike_to(b'(', one, next) == Some(false)
+}
+
+/// As [`share_heads`], where that cannot be told by what they begin with.
+#[cold]
+#[inline(never)]
+fn have_one_head(text: &[u8], one: usize, next: usize) -> bool {
+    let head = text.get(one..next).and_then(head_of);
+    head.is_some_and(|head| text.get(next..).is_some_and(|text| text.starts_with(head)))
 }
