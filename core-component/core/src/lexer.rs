@@ -8,22 +8,16 @@
 //! Cost: outside quotes and comments one table look-up a byte while all lexemes are wanted, after
 //! that 64 bytes at a time; `memchr` inside them; no allocation but for the first dollar quotes.
 
-use memchr::{memchr, memchr2, memchr3};
+mod comments;
+mod quotes;
 
 use crate::blocks::{Blocks, Closed, Marks, State};
 use crate::classes::{Class, classes};
-use crate::dialect::{CommentRule, Quote, Rules};
-use crate::scan::{Ahead, Scan, block_end};
+use crate::dialect::{Quote, Rules};
+use crate::scan::{Scan, block_end};
 
-/// The longest tag of a dollar quote, in bytes.
-const MAX_TAG_BYTES: usize = 1024;
 /// The longest piece of a word that is one lexeme; no keyword and no identifier is longer.
 const MAX_WORD_BYTES: usize = 256;
-/// The longest start of an executable comment: `/*M!999999`.
-const EXECUTABLE_BYTES: usize = 10;
-/// Executable comments of this version and above are for no server: MariaDB's dumps hide the
-/// switch to sandbox mode in one.
-const NO_SERVER_VERSION: u32 = 999_999;
 
 /// Which lexemes the caller wants to see.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -428,41 +422,6 @@ impl Lexer {
         self.skip(text, at, Class::Delimiter)
     }
 
-    /// Reads the quote at `start` if it is an ordinary one that ends at one of the bytes ahead,
-    /// without a backslash before that; gives what is ahead then.
-    fn short_quote(&mut self, text: &[u8], start: usize, mut ahead: Ahead) -> Option<Ahead> {
-        let open = text[start];
-        let goes_on = start == self.closed_at && self.closed.close == open;
-        let quoted = if goes_on {
-            self.closed
-        } else {
-            let quote = self.rules.quotes.iter().find(|quote| quote.open == open)?;
-            let backslash = self.escapes(*quote);
-            Quoted { close: quote.close, backslash, escape_string: false }
-        };
-        if quoted.escape_string {
-            return None;
-        }
-        let end = ahead.find(|stop| text[*stop] == quoted.close || text[*stop] == b'\\')?;
-        if text[end] != quoted.close {
-            return None;
-        }
-        if !goes_on {
-            self.opened_at = Some(start);
-        }
-        self.closed = quoted;
-        self.closed_at = end + 1;
-        Some(ahead)
-    }
-
-    fn continue_string(&mut self, space: &[u8]) {
-        if memchr2(b'\n', b'\r', space).is_some() {
-            self.continuation = Continuation::NextLine;
-        } else if !space.is_empty() && self.continuation == Continuation::JustClosed {
-            self.continuation = Continuation::SameLine;
-        }
-    }
-
     fn terminator(&self, text: &[u8], at: usize, ended: bool) -> Option<Step> {
         if self.rules.parentheses && self.depth > 0 {
             return None;
@@ -477,50 +436,6 @@ impl Lexer {
             return Some(Step::Found(Lexeme::Terminator { start: at, end }));
         }
         (!ended && self.delimiter.starts_with(rest)).then_some(Step::More(at))
-    }
-
-    fn open_quote(&mut self, text: &[u8], at: usize, context: Context) -> Step {
-        let byte = text[at];
-        let continuation = std::mem::replace(&mut self.continuation, Continuation::No);
-        let Some(quote) = self.rules.quotes.iter().find(|quote| quote.open == byte) else {
-            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
-        };
-        if at == self.closed_at && self.closed.close == byte {
-            self.mode = Mode::Quote(self.closed);
-            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
-        }
-        let prefix = self.string_prefix(text, at, context.floor);
-        let escape_string =
-            prefix == Some(b'e') || (byte == b'\'' && continuation == Continuation::NextLine);
-        let plain = matches!(prefix, Some(b'u' | b'b' | b'x'));
-        self.mode = Mode::Quote(Quoted {
-            close: quote.close,
-            backslash: escape_string || (!plain && self.escapes(*quote)),
-            escape_string,
-        });
-        self.opened_at = Some(at);
-        found(Lexeme::Symbol { start: at, end: at + 1 }, context)
-    }
-
-    fn escapes(&self, quote: Quote) -> bool {
-        match self.backslash {
-            Some(escapes) if quote.backslash || quote.open == b'\'' => escapes,
-            _ => quote.backslash,
-        }
-    }
-
-    /// The letter that says what the string is whose quote is at `at`, in lower case.
-    fn string_prefix(&self, text: &[u8], at: usize, floor: usize) -> Option<u8> {
-        if !self.rules.escape_strings || text[at] != b'\'' {
-            return None;
-        }
-        let (before, letter) = match text.get(floor.max(self.closed_at)..at)? {
-            [before @ .., letter @ (b'u' | b'U'), b'&'] => (before, letter),
-            [before @ .., letter @ (b'e' | b'E' | b'b' | b'B' | b'x' | b'X')] => (before, letter),
-            _ => return None,
-        };
-        let in_word = before.last().is_some_and(|byte| is_word(*byte));
-        (!in_word).then_some(letter.to_ascii_lowercase())
     }
 
     fn word(&self, text: &[u8], start: usize, ended: bool) -> Step {
@@ -545,231 +460,6 @@ impl Lexer {
     fn dollar_ends_words(&self) -> bool {
         !self.rules.dollar_quotes || !self.rules.dollars_in_words
     }
-
-    fn dash(&mut self, text: &[u8], at: usize, context: Context) -> Step {
-        let rest = &text[at..];
-        let symbol = Lexeme::Symbol { start: at, end: at + 1 };
-        match rest {
-            [_, b'-', next, ..] if self.dashes_open(Some(*next), context.begun) => {}
-            [_, b'-'] if context.ended || !self.rules.dashes_need_space || !context.begun => {}
-            [_, b'-'] | [_] if !context.ended => return Step::More(at),
-            _ => {
-                self.continuation = Continuation::No;
-                return found(symbol, context);
-            }
-        }
-        self.mode = Mode::LineComment;
-        Step::On(at + 2)
-    }
-
-    fn dashes_open(&self, next: Option<u8>, begun: bool) -> bool {
-        !self.rules.dashes_need_space
-            || !begun
-            || next.is_none_or(|byte| byte.is_ascii_whitespace() || byte == 0x0b || byte == 0)
-    }
-
-    fn slash(&mut self, text: &[u8], at: usize, context: Context) -> Step {
-        let rest = &text[at..];
-        if rest.len() < 2 && !context.ended {
-            return Step::More(at);
-        }
-        if self.rules.slash_comments && rest.get(1) == Some(&b'/') {
-            self.mode = Mode::LineComment;
-            return Step::On(at + 2);
-        }
-        if rest.get(1) != Some(&b'*') {
-            return found(Lexeme::Symbol { start: at, end: at + 1 }, context);
-        }
-        if self.rules.executable_comments {
-            if rest.len() < EXECUTABLE_BYTES && !context.ended {
-                return Step::More(at);
-            }
-            if let Some(length) = executable_comment(rest) {
-                self.in_executable = true;
-                return Step::Found(Lexeme::Symbol { start: at, end: at + length });
-            }
-        }
-        let hint = rest.get(2) == Some(&b'+') && !context.begun;
-        if rest.len() < 3 && !context.ended {
-            return Step::More(at);
-        }
-        self.mode = Mode::BlockComment { depth: 1 };
-        self.opened_at = Some(at);
-        if hint {
-            // A hint belongs to the statement that follows it.
-            return found(Lexeme::Symbol { start: at, end: at + 2 }, context);
-        }
-        Step::On(at + 2)
-    }
-
-    fn star(&mut self, text: &[u8], at: usize, context: Context) -> Step {
-        match text.get(at + 1) {
-            Some(b'/') if self.in_executable => {
-                self.in_executable = false;
-                Step::On(at + 2)
-            }
-            None if !context.ended => Step::More(at),
-            _ => found(Lexeme::Symbol { start: at, end: at + 1 }, context),
-        }
-    }
-
-    fn dollar(&mut self, text: &[u8], at: usize, context: Context) -> Step {
-        let symbol = Lexeme::Symbol { start: at, end: at + 1 };
-        let before = &text[at.saturating_sub(MAX_WORD_BYTES).max(context.floor)..at];
-        if self.rules.dollars_in_words && is_identifier_before_dollar(before) {
-            // Its other dollars are no quotes either.
-            let longest = text.len().min(at + MAX_WORD_BYTES);
-            return match text[at..longest].iter().position(|byte| !is_word(*byte)) {
-                Some(length) => Step::On(at + length),
-                None if longest < at + MAX_WORD_BYTES && !context.ended => Step::More(at),
-                None => Step::On(longest),
-            };
-        }
-        let longest = text.len().min(at + 1 + MAX_TAG_BYTES);
-        let name = &text[at + 1..longest];
-        let length = name.iter().position(|byte| !is_word(*byte) || *byte == b'$');
-        match length {
-            Some(length)
-                if name[length] == b'$'
-                    && !name[0].is_ascii_digit()
-                    && (length == 0 || self.rules.dollar_tags) =>
-            {
-                self.mode = Mode::Dollar;
-                self.tag.clear();
-                self.tag.extend_from_slice(&text[at..=at + 1 + length]);
-                self.opened_at = Some(at);
-                found(Lexeme::Symbol { start: at, end: at + length + 2 }, context)
-            }
-            None if longest == text.len() && name.len() < MAX_TAG_BYTES && !context.ended => {
-                Step::More(at)
-            }
-            _ => found(symbol, context),
-        }
-    }
-
-    fn quoted(&mut self, text: &[u8], from: usize, quoted: Quoted) -> Step {
-        let mut at = from;
-        loop {
-            let Some(stop) = self.quote_stops(text, at, quoted) else {
-                return Step::More(text.len());
-            };
-            at = stop;
-            if text[at] == quoted.close {
-                self.mode = Mode::Plain;
-                self.closed = quoted;
-                self.closed_at = at + 1;
-                if quoted.escape_string {
-                    self.continuation = Continuation::JustClosed;
-                }
-                return Step::On(at + 1);
-            }
-            if at + 1 == text.len() {
-                return Step::More(at);
-            }
-            at += 2;
-        }
-    }
-
-    /// Where a quote ends or a backslash stands in it.
-    fn quote_stops(&self, text: &[u8], mut at: usize, quoted: Quoted) -> Option<usize> {
-        // Most are short: they end in the block that was looked at last.
-        if let Some(mut ahead) = self.scan.known(at) {
-            let stops = |stop: &usize| match text.get(*stop) {
-                Some(b'\\') => quoted.backslash,
-                byte => byte == Some(&quoted.close),
-            };
-            if let Some(stop) = ahead.find(stops) {
-                return Some(stop);
-            }
-            at = block_end(at);
-        }
-        let rest = text.get(at..)?;
-        let next = if quoted.backslash {
-            memchr2(quoted.close, b'\\', rest)
-        } else {
-            memchr(quoted.close, rest)
-        };
-        next.map(|skipped| at + skipped)
-    }
-
-    /// Up to the newline, which is left: it counts as white space.
-    fn line_comment(&mut self, text: &[u8], at: usize) -> Step {
-        let rest = text.get(at..).unwrap_or_default();
-        let newline = if self.rules.carriage_returns {
-            memchr2(b'\n', b'\r', rest)
-        } else {
-            memchr(b'\n', rest)
-        };
-        let Some(length) = newline else { return Step::More(text.len()) };
-        self.mode = Mode::Plain;
-        self.comment_end = at + length;
-        Step::On(at + length)
-    }
-
-    fn block_comment(&mut self, text: &[u8], from: usize, mut depth: u32) -> Step {
-        let mut at = from;
-        loop {
-            let rest = text.get(at..).unwrap_or_default();
-            let next = match self.rules.comments {
-                CommentRule::Flat => memchr(b'*', rest),
-                CommentRule::Executable if depth > 1 => memchr3(b'*', b'/', b'\n', rest),
-                CommentRule::Nested | CommentRule::Executable => memchr2(b'*', b'/', rest),
-            };
-            let stop = next.map_or(text.len(), |skipped| at + skipped);
-            let step = match (text.get(stop..).unwrap_or_default(), self.rules.comments) {
-                ([b'*', b'/', ..], _) if depth <= 1 => {
-                    self.mode = Mode::Plain;
-                    return Step::On(stop + 2);
-                }
-                ([b'*', b'/', ..], _) => {
-                    depth -= 1;
-                    2
-                }
-                ([b'/', b'*', ..], CommentRule::Nested) => {
-                    depth = depth.saturating_add(1);
-                    2
-                }
-                ([b'/', b'*', b'!', ..], CommentRule::Executable) => {
-                    depth = 2;
-                    3
-                }
-                ([b'\n', ..], _) => {
-                    depth = 1;
-                    1
-                }
-                ([b'/', b'*', _, ..], CommentRule::Executable) => 2,
-                ([] | [_] | [b'/', b'*'], _) => {
-                    self.mode = Mode::BlockComment { depth };
-                    return Step::More(stop);
-                }
-                _ => 1,
-            };
-            at = stop + step;
-        }
-    }
-
-    fn dollar_quoted(&mut self, text: &[u8], from: usize) -> Step {
-        let tag = &self.tag;
-        let mut at = from;
-        loop {
-            let Some(skipped) = memchr(b'$', text.get(at..).unwrap_or_default()) else {
-                return Step::More(text.len());
-            };
-            at += skipped;
-            let rest = &text[at..];
-            if rest.starts_with(tag) {
-                let end = at + tag.len();
-                self.mode = Mode::Plain;
-                self.closed.close = 0;
-                self.closed_at = end;
-                return Step::On(end);
-            }
-            if tag.starts_with(rest) {
-                return Step::More(at);
-            }
-            at += 1;
-        }
-    }
 }
 
 /// A lexeme that only [`Detail::Full`] shows.
@@ -780,34 +470,10 @@ fn found(lexeme: Lexeme, context: Context) -> Step {
     }
 }
 
-/// Whether a text ends in an identifier, of which a dollar behind it is a part. (Behind a number
-/// it is none.)
-fn is_identifier_before_dollar(text: &[u8]) -> bool {
-    let word = text.iter().rev().take_while(|byte| is_word(**byte) && **byte != b'$');
-    word.into_iter().any(|byte| !byte.is_ascii_digit())
-}
-
 fn is_number(word: &[u8]) -> bool {
     word.iter().all(u8::is_ascii_digit)
 }
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
-}
-
-/// How long the opening of an executable comment is, its version included; none where it is an
-/// ordinary comment.
-fn executable_comment(text: &[u8]) -> Option<usize> {
-    let prefix = match text {
-        [b'/', b'*', b'!', ..] => 3,
-        [b'/', b'*', b'M', b'!', ..] => 4,
-        _ => return None,
-    };
-    let digits = text[prefix..].iter().take(6).take_while(|byte| byte.is_ascii_digit());
-    let (mut count, mut version) = (0, 0);
-    for digit in digits {
-        count += 1;
-        version = version * 10 + u32::from(digit - b'0');
-    }
-    (version < NO_SERVER_VERSION).then_some(prefix + count)
 }
