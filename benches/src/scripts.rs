@@ -61,6 +61,25 @@ pub fn by_turns(bytes: usize) -> Script {
     })
 }
 
+/// A script of at least `bytes` of INSERT statements that cannot be merged, as each calls a function.
+#[must_use]
+pub fn with_function(bytes: usize) -> Script {
+    filled(bytes, |number, text| {
+        text.push_str(&format!("INSERT INTO orders (id, paid) VALUES ({number:010}, now());\n"));
+        1
+    })
+}
+
+/// A script of at least `bytes` of INSERT statements, each third of which goes to another table.
+#[must_use]
+pub fn in_series(bytes: usize) -> Script {
+    filled(bytes, |number, text| {
+        let table = ["orders", "order_lines"][(number / 3 % 2) as usize];
+        text.push_str(&format!("INSERT INTO {table} (id, note) VALUES ({number:010}, 'paid');\n"));
+        1
+    })
+}
+
 /// A script of at least `bytes` that has what dumps have: comments, definitions, names in quotes,
 /// texts with quotes and semicolons in them, rows of several lengths, letters beyond ASCII.
 #[must_use]

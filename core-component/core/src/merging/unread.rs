@@ -10,7 +10,7 @@ use crate::lanes::are_alike_to;
 use crate::trials::Trials;
 
 /// The most INSERTs that are not looked at because others before were not understood.
-pub(super) const MOST_PAUSED: u32 = 16;
+pub(super) const MOST_PAUSED: u32 = 64;
 
 /// Bytes of the longest INSERT that may be one of these: what is lost by it is little.
 pub(super) const LONGEST_PAUSED: usize = 1024;
