@@ -76,8 +76,8 @@ fn cases() -> impl Iterator<Item = Case> {
         [
             ("60-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 60)),
             ("600-byte INSERTs", scripts::inserts(SCRIPT_BYTES, 600)),
-            ("INSERTs into two tables by turns", scripts::by_turns(SCRIPT_BYTES)),
-            ("INSERTs in series of three", scripts::in_series(SCRIPT_BYTES)),
+            ("INSERTs into two tables by turns", scripts::by_turns(SCRIPT_BYTES, 1)),
+            ("INSERTs in series of three", scripts::by_turns(SCRIPT_BYTES, 3)),
             ("INSERTs with a function", scripts::with_function(SCRIPT_BYTES)),
             ("dump", scripts::dump(SCRIPT_BYTES, dialect)),
             ("UPDATEs", scripts::updates(SCRIPT_BYTES)),

@@ -50,12 +50,12 @@ pub fn updates(bytes: usize) -> Script {
     })
 }
 
-/// A script of at least `bytes` of INSERT statements that go to two tables by turns, none of which can be
-/// merged.
+/// A script of at least `bytes` of INSERT statements that go to two tables by turns, so many at a time
+/// (at least 1).
 #[must_use]
-pub fn by_turns(bytes: usize) -> Script {
+pub fn by_turns(bytes: usize, at_a_time: u64) -> Script {
     filled(bytes, |number, text| {
-        let table = ["orders", "order_lines"][(number % 2) as usize];
+        let table = ["orders", "order_lines"][(number / at_a_time % 2) as usize];
         text.push_str(&format!("INSERT INTO {table} (id, note) VALUES ({number:010}, 'paid');\n"));
         1
     })
@@ -66,16 +66,6 @@ pub fn by_turns(bytes: usize) -> Script {
 pub fn with_function(bytes: usize) -> Script {
     filled(bytes, |number, text| {
         text.push_str(&format!("INSERT INTO orders (id, paid) VALUES ({number:010}, now());\n"));
-        1
-    })
-}
-
-/// A script of at least `bytes` of INSERT statements, each third of which goes to another table.
-#[must_use]
-pub fn in_series(bytes: usize) -> Script {
-    filled(bytes, |number, text| {
-        let table = ["orders", "order_lines"][(number / 3 % 2) as usize];
-        text.push_str(&format!("INSERT INTO {table} (id, note) VALUES ({number:010}, 'paid');\n"));
         1
     })
 }
