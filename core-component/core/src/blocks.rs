@@ -251,7 +251,8 @@ impl Blocks<'_> {
     ) -> usize {
         let Carried { mut in_string, mut letter, mut escaped, depth, mut seen } = *carried;
         let (set, escapes) = (self.marks.others, self.escapes);
-        let Some(mut depth) = Depth::flat(depth) else { return 0 };
+        // Where parentheses mean nothing, the depth is left as it is.
+        let Some(mut open) = Depth::flat(if PARENTHESES { depth } else { 0 }) else { return 0 };
         let mut count = 0;
         for (block, found) in blocks.iter().zip(found) {
             let lanes = Lanes::load(block);
@@ -282,9 +283,9 @@ impl Blocks<'_> {
             let mut terminators = lanes.equal(Splat::new(b';')).bits() & !inside;
             if PARENTHESES {
                 let (opens, closes) = lanes.parentheses();
-                let Some(nested) = depth.nested(opens & !inside, closes & !inside) else { break };
+                let Some(nested) = open.nested(opens & !inside, closes & !inside) else { break };
                 terminators &= !nested;
-                depth = Depth::behind(nested);
+                open = Depth::behind(nested);
             }
             let newlines = lanes.equal(Splat::new(b'\n')).bits();
             *found = Block { terminators, newlines, inside };
@@ -296,7 +297,8 @@ impl Blocks<'_> {
             in_string = (inside.cast_signed() >> 63).cast_unsigned();
             count += 1;
         }
-        *carried = Carried { in_string, letter, escaped, depth: depth.count(), seen };
+        let depth = if PARENTHESES { open.count() } else { depth };
+        *carried = Carried { in_string, letter, escaped, depth, seen };
         count
     }
 
