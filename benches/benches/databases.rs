@@ -79,11 +79,10 @@ fn rivals(kind: Kind, way: Way) -> Vec<(Way, Option<f64>)> {
         Way::Library(mode) => (mode, false),
         _ => return Vec::new(),
     };
-    let (merged, fast) = (mode == Mode::Merged, mode == Mode::Fast);
+    let merged = mode == Mode::Merged;
     let goal = |wanted: bool, bound: f64| wanted.then_some(bound);
     let mut rivals = vec![match (is_program, kind) {
-        // What a server takes as INSERTs at all may be less than that.
-        (true, Kind::Postgres) => (Way::Client, goal(fast, 20.0)),
+        (true, Kind::Postgres) => (Way::Client, goal(mode != Mode::Plain, 20.0)),
         (true, Kind::Sqlite) if mode == Mode::Plain => (Way::Client, Some(0.9)),
         (true, Kind::Sqlite) => (Way::Client, goal(merged, 3.0)),
         (true, Kind::MySql) => (Way::Client, None),

@@ -184,12 +184,6 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// Whether it has no result.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Says, at once and at the end, that something could not be measured.
     pub fn leave_out(&mut self, why: impl Into<String>) {
         let why = why.into();

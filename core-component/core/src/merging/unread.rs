@@ -86,12 +86,14 @@ impl Unread {
             is_short(*start, *end) && !share_heads(text, *start as usize, *next as usize)
         };
         let count = paused + pairs.take_while(is_unread).count();
-        // Behind the last one stands what is not among these.
-        let last = (starts.len() == count + 1).then(|| starts.last().zip(ends.last())).flatten();
-        let is_last = |(start, end): (&u32, &u32)| {
-            is_short(*start, *end) && differs_from_next(text, *start as usize, *end as usize)
+        // What stands behind the last one is not among these.
+        let is_last_unread = match (&starts[count..], &ends[count..]) {
+            ([start], [end]) => {
+                is_short(*start, *end) && differs_from_next(text, *start as usize, *end as usize)
+            }
+            _ => false,
         };
-        count + usize::from(last.is_some_and(is_last))
+        count + usize::from(is_last_unread)
     }
 }
 
