@@ -10,8 +10,8 @@ use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 const NEAR: usize = 256;
 
 /// How rows must look.
-pub(crate) struct Alike<'a, C> {
-    marks: &'a Marks,
+pub(crate) struct Alike<C> {
+    marks: Marks,
     /// Those of the rows before.
     columns: C,
     /// How many there are, at least 1.
@@ -28,8 +28,8 @@ pub(crate) struct Near<'a> {
     bytes: &'a [u8; NEAR],
     /// Bytes between `base` and the place.
     at: usize,
-    /// Whether anything was read that is no ASCII in one line: see [`Part::is_unusual`].
-    is_unusual: bool,
+    /// Not 0 if anything was read that is no ASCII in one line: see [`Part::is_unusual`].
+    unusual: u32,
 }
 
 /// Which part of a constant.
@@ -90,24 +90,24 @@ impl Marks {
 }
 
 impl<'a> Near<'a> {
-    /// None where the text has too few bytes from `place` on. `is_unusual`: whether anything was that
+    /// None where the text has too few bytes from `place` on. `unusual`: not 0 if anything was that
     /// was read before.
     #[inline(always)]
-    pub(crate) fn new(text: &'a [u8], place: usize, is_unusual: bool) -> Option<Self> {
+    pub(crate) fn new(text: &'a [u8], place: usize, unusual: u32) -> Option<Self> {
         let bytes = text.get(place..)?.first_chunk()?;
-        Some(Self { text, base: place, bytes, at: 0, is_unusual })
+        Some(Self { text, base: place, bytes, at: 0, unusual })
     }
 
-    /// Whether control characters or other than ASCII were read.
+    /// Not 0 if control characters or other than ASCII were read.
     #[inline(always)]
-    pub(crate) fn is_unusual(&self) -> bool {
-        self.is_unusual
+    pub(crate) fn unusual(&self) -> u32 {
+        self.unusual
     }
 
     /// Goes on at this place.
     #[inline(always)]
     fn go_to(&mut self, place: usize) -> Option<()> {
-        *self = Self::new(self.text, place, self.is_unusual)?;
+        *self = Self::new(self.text, place, self.unusual)?;
         Some(())
     }
 
@@ -149,7 +149,7 @@ impl<'a> Near<'a> {
         (self.byte()? == b',').then_some(())?;
         self.at += 1;
         while let byte @ (b' ' | b'\n') = self.byte()? {
-            self.is_unusual |= byte == b'\n';
+            self.unusual |= u32::from(byte == b'\n');
             self.at += 1;
         }
         self.renew()
@@ -187,13 +187,13 @@ impl<'a> Near<'a> {
             let [this, follows] = *self.bytes.get(end..)?.first_chunk()?;
             if this == b'\'' && follows != b'\'' {
                 let before = found ^ found.wrapping_sub(1);
-                self.is_unusual |= u32::from(part.is_unusual().bits()) & before != 0;
+                self.unusual |= u32::from(part.is_unusual().bits()) & before;
                 self.at = end;
                 return Some(follows);
             }
         }
         let (end, is_unusual) = closing_quote(self.text, self.place(), marks)?;
-        self.is_unusual |= is_unusual;
+        self.unusual |= u32::from(is_unusual);
         self.go_to(end)?;
         self.bytes.get(1).copied()
     }
@@ -219,17 +219,28 @@ fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<(usize, bo
     }
 }
 
-impl<'a, C: Columns> Alike<'a, C> {
+impl<C: Columns> Alike<C> {
     /// Rows like others of so many columns, at least 1.
-    pub(crate) fn new(marks: &'a Marks, columns: C, width: usize) -> Self {
+    pub(crate) fn new(marks: Marks, columns: C, width: usize) -> Self {
         Self { marks, columns, width, lengths: Lengths::new() }
+    }
+
+    /// The next rows have so many columns, of which these are known.
+    pub(crate) fn go_on(&mut self, columns: C, width: usize) {
+        (self.columns, self.width) = (columns, width);
+    }
+
+    /// Rows need not be exactly like those before any more.
+    #[inline(always)]
+    pub(crate) fn loosen(&mut self) {
+        self.columns = self.columns.loosely();
     }
 
     /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.
     #[inline(never)]
     pub(crate) fn more(mut self, text: &[u8], at: usize) -> (usize, u32) {
         let (mut end, mut count) = (at, 0_u32);
-        let Some(mut near) = Near::new(text, at, false) else { return (end, count) };
+        let Some(mut near) = Near::new(text, at, 0) else { return (end, count) };
         while near.comma().is_some() && self.read(&mut near).is_some() {
             end = near.place();
             count += 1;
@@ -352,7 +363,7 @@ impl<'a, C: Columns> Alike<'a, C> {
         let rule = self.columns.rule();
         let start = near.place();
         let may_be_number = rule != FamilyRule::Free && near.byte()?.is_ascii_digit();
-        let follows = near.closing_quote(self.marks, &mut self.lengths, column)?;
+        let follows = near.closing_quote(&self.marks, &mut self.lengths, column)?;
         let family = match may_be_number {
             true => of_text(rule, near.text.get(start..near.place())?),
             false => Family::Text,
@@ -382,13 +393,9 @@ mod tests {
     use crate::dialect::Dialect;
     use crate::family::{Families, Numbering, Ruled};
 
-    fn read_by(
-        columns: impl Columns,
-        marks: &Marks,
-        (text, width): (&str, usize),
-    ) -> Option<usize> {
+    fn read_by(columns: impl Columns, marks: Marks, (text, width): (&str, usize)) -> Option<usize> {
         let mut alike = Alike::new(marks, columns, width);
-        let mut near = Near::new(text.as_bytes(), 0, false).unwrap();
+        let mut near = Near::new(text.as_bytes(), 0, 0).unwrap();
         alike.read(&mut near).map(|()| near.place())
     }
 
@@ -403,8 +410,8 @@ mod tests {
         let backslash = dialect == Dialect::MySql;
         let marks = Marks::new(backslash);
         let read = match rule {
-            FamilyRule::Numbering => read_by(Numbering::new(&known), &marks, (&text, width)),
-            rule => read_by(Ruled::new(rule, &known), &marks, (&text, width)),
+            FamilyRule::Numbering => read_by(Numbering::new(&known), marks, (&text, width)),
+            rule => read_by(Ruled::new(rule, &known), marks, (&text, width)),
         };
         let mut own = Families::default();
         let mut reader = Reader::new(dialect.rules(), None, row.as_bytes(), 0);

@@ -78,6 +78,12 @@ pub(crate) trait Columns: Copy {
 
     /// Whether a constant may stand in a column that remains what it is.
     fn take(self, column: usize, family: Family) -> bool;
+
+    /// The same columns, where only those constants may stand that would make them what they are.
+    fn exactly(self) -> Self;
+
+    /// The opposite.
+    fn loosely(self) -> Self;
 }
 
 /// Columns under [`FamilyRule::Free`].
@@ -94,6 +100,16 @@ impl Columns for Free {
     fn take(self, _: usize, _: Family) -> bool {
         true
     }
+
+    #[inline(always)]
+    fn exactly(self) -> Self {
+        self
+    }
+
+    #[inline(always)]
+    fn loosely(self) -> Self {
+        self
+    }
 }
 
 /// How many columns [`Numbering`] knows.
@@ -107,11 +123,13 @@ pub(crate) struct Numbering {
     asks: u64,
     /// Those that tell a number in each row.
     tells: u64,
+    /// Those in which texts may stand.
+    texts: u64,
 }
 
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
-        let mut new = Self { asks: 0, tells: 0 };
+        let mut new = Self { asks: 0, tells: 0, texts: u64::MAX };
         let few = families.columns.len() <= MOST_COLUMNS;
         for (column, family) in families.columns.iter().enumerate().filter(|_| few) {
             match family.under(FamilyRule::Numbering) {
@@ -137,8 +155,18 @@ impl Columns for Numbering {
             Family::Zero => is_one_of(self.asks),
             Family::Integer => is_one_of(self.tells),
             // Texts may stand beside all others.
-            _ => true,
+            _ => is_one_of(self.texts),
         }
+    }
+
+    #[inline(always)]
+    fn exactly(self) -> Self {
+        Self { texts: !(self.asks | self.tells), ..self }
+    }
+
+    #[inline(always)]
+    fn loosely(self) -> Self {
+        Self { texts: u64::MAX, ..self }
     }
 }
 
@@ -147,11 +175,12 @@ impl Columns for Numbering {
 pub(crate) struct Ruled<'a> {
     rule: FamilyRule,
     known: &'a [Family],
+    is_exact: bool,
 }
 
 impl<'a> Ruled<'a> {
     pub(crate) fn new(rule: FamilyRule, families: &'a Families) -> Self {
-        Self { rule, known: &families.columns }
+        Self { rule, known: &families.columns, is_exact: false }
     }
 }
 
@@ -166,8 +195,18 @@ impl Columns for Ruled<'_> {
         self.rule == FamilyRule::Free
             || self.known.get(column).is_some_and(|known| {
                 let family = family.under(self.rule);
-                *known == family || changes_nothing(self.rule, *known, family)
+                *known == family || (!self.is_exact && changes_nothing(self.rule, *known, family))
             })
+    }
+
+    #[inline(always)]
+    fn exactly(self) -> Self {
+        Self { is_exact: true, ..self }
+    }
+
+    #[inline(always)]
+    fn loosely(self) -> Self {
+        Self { is_exact: false, ..self }
     }
 }
 

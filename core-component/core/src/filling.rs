@@ -2,12 +2,14 @@
 
 mod adding;
 mod few;
+mod runs;
+mod writing;
 
 use std::ops::Range;
 
 use crate::account::Weight;
 use crate::collected::Collected;
-use crate::joined::PARTED;
+use crate::joined::{Around, PARTED};
 use crate::lanes::is_ascii;
 use crate::merging::Found;
 use crate::position::Cursor;
@@ -16,6 +18,7 @@ use crate::types::{Batch, CopyPart, Join, Kind, Position, Scope, SealReason, Str
 
 pub(crate) use self::adding::{Adding, Room};
 pub(crate) use self::few::{FEW, Few};
+pub(crate) use self::runs::Runs;
 
 /// What every statement in a body is followed by, if its own terminator is not a semicolon.
 const SEPARATOR: &[u8] = b";";
@@ -55,12 +58,7 @@ pub(crate) struct Filling {
     /// one; none where it cannot go on with the last stretch.
     goes_on_at: Option<u64>,
     rows: u32,
-    /// INSERTs of constants, be they joined or not.
-    joins: Vec<Join>,
-    /// Statements that are joined to the one before them.
-    joined: usize,
-    /// Bytes that are not sent because of that.
-    saved: u64,
+    joins: Joins,
     /// Units of UTF-16 that are sent, where they are counted.
     characters: u64,
     first_statement: u64,
@@ -71,6 +69,40 @@ pub(crate) struct Filling {
     expected: Expected,
     /// A `COPY` whose data is being collected; true once a part of it was sent.
     copy: Option<bool>,
+}
+
+/// Which statements are sent as one.
+#[derive(Debug, Default)]
+struct Joins {
+    /// INSERTs of constants, be they joined or not.
+    list: Vec<Join>,
+    /// How many are joined to the one before them.
+    joined: usize,
+    /// Bytes that are not sent because of that.
+    saved: usize,
+}
+
+impl Joins {
+    /// So many statements, from this index on, are sent as one.
+    fn add(&mut self, first: usize, statements: usize, around: Around) {
+        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        let (first, Around { prefix, tail }) = (narrow(first), around);
+        self.list.push(Join { first, statements: narrow(statements), prefix, tail });
+        self.count(statements.saturating_sub(1), around);
+    }
+
+    /// So many more are joined to the last one.
+    fn add_to_last(&mut self, statements: usize, around: Around) {
+        let Some(join) = self.list.last_mut() else { return };
+        join.statements =
+            join.statements.saturating_add(u32::try_from(statements).unwrap_or(u32::MAX));
+        self.count(statements, around);
+    }
+
+    fn count(&mut self, joined: usize, around: Around) {
+        self.joined += joined;
+        self.saved += joined * around.saved_by_one();
+    }
 }
 
 /// What a batch will have.
@@ -161,7 +193,7 @@ impl Filling {
 
     /// Bytes that the statements have apart.
     pub(crate) fn apart_bytes(&self) -> u64 {
-        self.bytes() + self.saved
+        self.bytes() + self.joins.saved as u64
     }
 
     /// Units of UTF-16 that are sent, where they are counted.
@@ -171,7 +203,7 @@ impl Filling {
 
     /// Statements as the database counts them.
     pub(crate) fn commands(&self) -> usize {
-        self.ends.len() - self.joined
+        self.ends.len() - self.joins.joined
     }
 
     pub(crate) fn statements(&self) -> usize {
@@ -220,10 +252,12 @@ impl Filling {
         let mut start = piece.start;
         if let Some(found) = rows {
             if found.joins {
-                start += found.prefix as usize;
-                self.open_for_rows(window, found.tail as usize);
+                start += found.around.prefix();
+                self.open_for_rows(window, found.around.tail());
+                self.joins.add_to_last(1, found.around);
+            } else {
+                self.joins.add(self.ends.len(), 1, found.around);
             }
-            self.locate_rows(self.ends.len(), found);
         }
         if self.ends.is_empty() {
             self.first_statement = at.statement;
@@ -265,25 +299,6 @@ impl Filling {
     /// What follows is of another input, whose lines are counted anew.
     pub(crate) fn end_input(&mut self) {
         self.goes_on_at = None;
-    }
-
-    /// The statement of this index is an INSERT of constants, which may be joined to the one before.
-    fn locate_rows(&mut self, statement: usize, found: Found) {
-        if found.joins {
-            return self.join_more(1, found.saved());
-        }
-        let first = u32::try_from(statement).unwrap_or(u32::MAX);
-        let Found { prefix, tail, .. } = found;
-        self.joins.push(Join { first, statements: 1, prefix, tail });
-    }
-
-    /// So many more statements are joined to the last one, which saves so many bytes.
-    fn join_more(&mut self, statements: usize, saved: usize) {
-        let Some(join) = self.joins.last_mut() else { return };
-        join.statements =
-            join.statements.saturating_add(u32::try_from(statements).unwrap_or(u32::MAX));
-        self.joined += statements;
-        self.saved += saved as u64;
     }
 
     /// So many units of UTF-16 more are sent.
@@ -382,7 +397,7 @@ impl Filling {
             ends: filled.ends,
             stretches: filled.stretches,
             rows: filled.rows,
-            joins: filled.joins,
+            joins: filled.joins.list,
             scope,
             ends_transaction: filled.ends_transaction,
             copy,

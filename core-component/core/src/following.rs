@@ -2,7 +2,10 @@
 //! are yet to be found. What the rows of one are says where it ends, so nothing else has to look
 //! for that.
 
-use crate::filling::{FEW, Few};
+use std::ops::Range;
+
+use crate::filling::{FEW, Few, Runs};
+use crate::joined::Around;
 
 /// Bytes of the longest statement that is found by its rows. Longer ones lose less by being read twice
 /// than by being read in vain, where their end is not there yet.
@@ -10,6 +13,9 @@ const LONGEST: usize = 4096;
 
 /// One statement after the other, counted by whoever reads them.
 pub(crate) trait Statements {
+    /// What they are in.
+    fn text(&self) -> &[u8];
+
     /// Where the first begins.
     fn first(&self) -> Option<usize>;
 
@@ -17,11 +23,16 @@ pub(crate) trait Statements {
     /// long.
     fn latest_end(&self, index: usize, start: usize) -> Option<usize>;
 
-    /// Takes the one of this index, if it ends here; else false.
-    fn take(&mut self, text: &[u8], index: usize, place: (usize, usize)) -> bool;
+    /// Takes the one of this index, if it ends here: where the next one begins, if there is one. None
+    /// where it does not end here.
+    fn take(&mut self, index: usize, place: (usize, usize)) -> Option<Option<usize>>;
 
-    /// Where the one of this index begins, if one before it ends here. None where there is no more.
-    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize>;
+    /// Where the one of this index begins, if that is known before those before it are read.
+    fn start(&self, index: usize) -> Option<usize>;
+
+    /// Those of this range of indices have this around their rows, and are sent as one. `joins`: with
+    /// the one before them, too.
+    fn join(&mut self, range: Range<usize>, around: Around, joins: bool);
 
     /// So many are taken.
     fn end(&mut self, count: usize);
@@ -29,25 +40,38 @@ pub(crate) trait Statements {
 
 /// Statements whose ends were found before.
 pub(crate) struct Known<'a> {
+    text: &'a [u8],
     starts: &'a [u32],
     ends: &'a [u32],
     /// Bytes of the longest of them.
     longest: usize,
-    /// How many are taken.
-    pub(crate) count: usize,
+    runs: &'a mut Runs,
+    /// How many statements there are before them.
+    before: usize,
 }
 
 impl<'a> Known<'a> {
-    /// Those that have at most so many bytes, up to one that has more.
-    pub(crate) fn new((starts, ends): (&'a [u32], &'a [u32]), longest: usize) -> Self {
-        Self { starts, ends, longest, count: 0 }
+    /// Those from this index on that have at most so many bytes, up to one that has more.
+    pub(crate) fn new(
+        text: &'a [u8],
+        (starts, ends): (&'a [u32], &'a [u32]),
+        (before, longest): (usize, usize),
+        runs: &'a mut Runs,
+    ) -> Self {
+        let (starts, ends) = (&starts[before..], &ends[before..]);
+        Self { text, starts, ends, longest, runs, before }
     }
 }
 
 impl Statements for Known<'_> {
     #[inline(always)]
+    fn text(&self) -> &[u8] {
+        self.text
+    }
+
+    #[inline(always)]
     fn first(&self) -> Option<usize> {
-        self.behind(&[], 0, 0)
+        self.start(0)
     }
 
     #[inline(always)]
@@ -57,36 +81,47 @@ impl Statements for Known<'_> {
     }
 
     #[inline(always)]
-    fn take(&mut self, _: &[u8], index: usize, (_, end): (usize, usize)) -> bool {
-        self.ends.get(index).is_some_and(|known| *known as usize == end)
+    fn take(&mut self, index: usize, (_, end): (usize, usize)) -> Option<Option<usize>> {
+        (*self.ends.get(index)? as usize == end).then(|| self.start(index + 1))
     }
 
     #[inline(always)]
-    fn behind(&self, _: &[u8], _: usize, index: usize) -> Option<usize> {
+    fn start(&self, index: usize) -> Option<usize> {
         self.starts.get(index).map(|start| *start as usize)
     }
 
     #[inline(always)]
-    fn end(&mut self, count: usize) {
-        self.count = count;
+    fn join(&mut self, range: Range<usize>, around: Around, joins: bool) {
+        self.runs.put(self.before + range.start..self.before + range.end, around, joins);
     }
+
+    #[inline(always)]
+    fn end(&mut self, _: usize) {}
 }
 
 /// A few statements, each of which stands in a line of its own behind the one before.
 pub(crate) struct Following<'a> {
+    text: &'a [u8],
     few: &'a mut Few,
+    runs: &'a mut Runs,
     /// Where the first begins.
     start: usize,
 }
 
 impl<'a> Following<'a> {
     /// The first of them begins here.
-    pub(crate) fn new(start: usize, few: &'a mut Few) -> Self {
-        Self { few, start }
+    pub(crate) fn new(text: &'a [u8], start: usize, few: &'a mut Few, runs: &'a mut Runs) -> Self {
+        runs.clear();
+        Self { text, few, runs, start }
     }
 }
 
 impl Statements for Following<'_> {
+    #[inline(always)]
+    fn text(&self) -> &[u8] {
+        self.text
+    }
+
     #[inline(always)]
     fn first(&self) -> Option<usize> {
         Some(self.start)
@@ -98,14 +133,21 @@ impl Statements for Following<'_> {
     }
 
     #[inline(always)]
-    fn take(&mut self, text: &[u8], index: usize, (start, end): (usize, usize)) -> bool {
+    fn take(&mut self, index: usize, (start, end): (usize, usize)) -> Option<Option<usize>> {
         self.few.put(index, start, end);
-        text.get(end) == Some(&b';') && text.len() > end + 1
+        let [terminator, behind] = *self.text.get(end..)?.first_chunk()?;
+        let is_followed = behind == b'\n' && index + 1 < FEW;
+        (terminator == b';').then(|| is_followed.then_some(end + 2))
     }
 
     #[inline(always)]
-    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize> {
-        (text.get(end + 1) == Some(&b'\n') && index < FEW).then_some(end + 2)
+    fn start(&self, _: usize) -> Option<usize> {
+        None
+    }
+
+    #[inline(always)]
+    fn join(&mut self, range: Range<usize>, around: Around, joins: bool) {
+        self.runs.put(range, around, joins);
     }
 
     #[inline(always)]

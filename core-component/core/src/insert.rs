@@ -73,7 +73,7 @@ pub(crate) fn rows_behind(
             return None;
         }
         // Most rows are like the one before.
-        let alike = Alike::new(&marks, Ruled::new(rule, families), families.width());
+        let alike = Alike::new(marks, Ruled::new(rule, families), families.width());
         let (end, more) = alike.more(text.wide, reader.at());
         count = count.checked_add(1)?.checked_add(more)?;
         if end > text.length {

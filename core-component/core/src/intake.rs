@@ -341,7 +341,7 @@ impl Session {
         }
         let text = piece.statement(&self.input.buffer);
         let (around, more) = match found.filter(|found| found.joins) {
-            Some(found) => ((found.prefix as usize, found.tail as usize), 1),
+            Some(found) => ((found.around.prefix(), found.around.tail()), 1),
             None => ((0, 0), 0),
         };
         let rows = text.get(around.0..text.len() - around.1).unwrap_or_default();

@@ -135,13 +135,32 @@ impl Join {
     /// Bytes that are not sent because these are joined: what stands around the rows, and the
     /// separators, less a comma each.
     fn saved(&self) -> usize {
+        let Self { prefix, tail, .. } = *self;
         let others = (self.statements as usize).saturating_sub(1);
-        others * saved_by_one(self.prefix as usize + self.tail as usize)
+        others * Around { prefix, tail }.saved_by_one()
     }
 }
 
-/// Bytes that are not sent because one statement, with so many bytes around its rows, is joined to the
-/// one before it.
-pub(crate) fn saved_by_one(around_rows: usize) -> usize {
-    around_rows + PARTED.len() - 1
+/// Bytes that INSERTs have around their rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Around {
+    /// Before the first row.
+    pub(crate) prefix: u32,
+    /// Behind the last one, up to the terminator.
+    pub(crate) tail: u32,
+}
+
+impl Around {
+    pub(crate) fn prefix(self) -> usize {
+        self.prefix as usize
+    }
+
+    pub(crate) fn tail(self) -> usize {
+        self.tail as usize
+    }
+
+    /// Bytes that are not sent because one such INSERT is joined to another.
+    pub(crate) fn saved_by_one(self) -> usize {
+        self.prefix() + self.tail() + PARTED.len() - 1
+    }
 }

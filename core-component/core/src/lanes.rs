@@ -79,6 +79,9 @@ impl Lanes {
     }
 }
 
+/// Bytes of two parts.
+const DOUBLE: usize = 2 * PART;
+
 /// Whether all bytes are ASCII.
 pub(crate) fn is_ascii(text: &[u8]) -> bool {
     /// The most blocks that are looked at beyond one that has another byte.
@@ -121,25 +124,17 @@ impl Seen {
     }
 }
 
-/// Whether two texts have the same first bytes, so many. `mask` has ones for these, and zeros.
+/// Whether two texts have the same first bytes, so many: at least [`PART`] of them.
 #[inline(always)]
-pub(crate) fn begin_alike(
-    text: &[u8; LANES],
-    other: &[u8; LANES],
-    mask: &[u8; LANES],
-    length: usize,
-) -> bool {
-    let part = |bytes: &[u8; LANES], at: usize| bytes[at..].first_chunk().map(Part::load);
+pub(crate) fn begin_alike(text: &[u8; LANES], other: &[u8; LANES], length: usize) -> bool {
+    let part = |bytes: &[u8; LANES], at: usize| bytes.get(at..)?.first_chunk().map(Part::load);
     let differs = |at: usize| Some(part(text, at)?.differs(part(other, at)?));
-    let all = if (PART..=2 * PART).contains(&length) {
-        differs(0).zip(differs(length - PART)).map(|(first, last)| first.or(last))
-    } else {
-        let masked = |at: usize| Some(differs(at)?.and(part(mask, at)?));
-        [0, PART, 2 * PART, 3 * PART]
-            .map(masked)
-            .into_iter()
-            .reduce(|a, b| Some(a?.or(b?)))
-            .flatten()
+    let both = |one: usize, other: usize| Some(differs(one)?.or(differs(other)?));
+    // Parts may be looked at twice.
+    let first = both(0, length.wrapping_sub(PART));
+    let all = match length {
+        ..=DOUBLE => first,
+        _ => first.zip(both(PART, length - DOUBLE)).map(|(first, others)| first.or(others)),
     };
     all.is_some_and(|all| !all.is_any())
 }
@@ -256,11 +251,6 @@ mod vector {
             Self(v128_or(self.0, other.0))
         }
 
-        #[inline]
-        pub(super) fn and(self, other: Self) -> Self {
-            Self(v128_and(self.0, other.0))
-        }
-
         /// The bits that are not as in `other`.
         #[inline]
         pub(super) fn differs(self, other: Self) -> Self {
@@ -371,11 +361,6 @@ mod vector {
             Self(self.0 | other.0)
         }
 
-        #[inline]
-        pub(super) fn and(self, other: Self) -> Self {
-            Self(self.0 & other.0)
-        }
-
         /// The bits that are not as in `other`.
         #[inline]
         pub(super) fn differs(self, other: Self) -> Self {
@@ -451,15 +436,13 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_compared_where_a_mask_has_ones() {
-        let mut mask = [0; LANES];
-        for length in 0..=LANES {
-            mask[..length].fill(0xff);
+    fn as_many_bytes_are_compared_as_were_asked_for() {
+        for length in PART..=LANES {
             for lane in 0..LANES {
                 let text = [b'a'; LANES];
                 let mut other = text;
                 other[lane] ^= 0x80 >> (lane % 8);
-                let same = begin_alike(&text, &other, &mask, length);
+                let same = begin_alike(&text, &other, length);
                 assert_eq!(same, lane >= length, "{lane} of {length}");
             }
         }

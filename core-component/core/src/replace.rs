@@ -8,6 +8,7 @@ use crate::classify::{Classified, Effect};
 use crate::dialect::Dialect;
 use crate::filling::Reading;
 use crate::insert::Text;
+use crate::joined::Around;
 use crate::merging::{Found, Merger};
 use crate::position::units_of_utf16;
 use crate::sequence::Fault;
@@ -93,7 +94,7 @@ fn joins(options: &Options, batch: &Batch, before: &[Join], reading: Reading) ->
                 Some(found) if found.joins => {
                     joins.last_mut().into_iter().for_each(|join| join.statements += 1);
                 }
-                Some(Found { prefix, tail, .. }) => {
+                Some(Found { around: Around { prefix, tail }, .. }) => {
                     joins.push(Join { first: index, statements: 1, prefix, tail });
                 }
                 None => {}

@@ -261,9 +261,15 @@ fn comes_out_as_one_by_one(options: Options, script: &str, piece_bytes: usize) {
     let mut one_by_one = options.clone();
     one_by_one.limits.max_batch_characters = Some(u64::MAX);
     let expected = run(one_by_one, script, script.len().max(1));
-    let dialect = options.dialect;
-    let found = run(options, script, piece_bytes);
-    assert_eq!(found, expected, "{dialect:?}, in pieces of {piece_bytes}: {script:?}");
+    let (batches, progress) = run(options.clone(), script, piece_bytes);
+    let how = || format!("in pieces of {piece_bytes}, {options:?}: {script:?}");
+    // The first that differs says most.
+    for (found, expected) in batches.iter().zip(&expected.0) {
+        let texts = [found, expected].map(|batch| String::from_utf8_lossy(&batch.body));
+        assert_eq!(texts[0], texts[1], "{}", how());
+        assert_eq!(found, expected, "{}", how());
+    }
+    assert_eq!((batches.len(), progress), (expected.0.len(), expected.1), "{}", how());
 }
 
 #[test]

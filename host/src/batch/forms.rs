@@ -301,7 +301,7 @@ impl Batch {
     }
 
     /// Bytes in a text behind that of a statement, its terminator and what parts it from the next.
-    fn behind(&self, index: usize) -> usize {
+    pub(crate) fn behind(&self, index: usize) -> usize {
         let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator as usize);
         terminator + usize::from(index + 1 < self.statements())
     }

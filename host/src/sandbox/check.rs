@@ -217,11 +217,10 @@ fn are_joined(batch: &Batch, join: &Join) -> bool {
     let given = batch.forms.given();
     let (first, last) = (join.first as usize, (join.first + join.statements) as usize - 1);
     let length = |index| given.range(index).map_or(0, |range| range.len());
-    let behind = batch.parts(last).map_or(0, |parts| parts.behind.len());
     let ends = given.ends.get(first..last).unwrap_or_default();
     let is_comma = |end: &u32| given.body.get((*end as usize).wrapping_sub(1)) == Some(&b',');
     length(first) > join.prefix as usize
-        && length(last) >= join.tail as usize + behind
+        && length(last) >= join.tail as usize + batch.behind(last)
         && batch.stretches_of(first..last).all(|(stretch, _)| stretch.terminator == 1)
         && ends.iter().fold(true, |all, end| all & is_comma(end))
 }

@@ -97,7 +97,7 @@ impl Batch {
             Body::Text(Text { bytes, is_ascii }) => (bytes, true, is_ascii),
             Body::Bytes(bytes) => (bytes, false, false),
         };
-        let joins: Vec<Join> = batch.joins.into_iter().map(Join::from).collect();
+        let joins = batch.joins.0;
         Self {
             id: batch.id,
             first_statement: batch.first_statement,

@@ -4,9 +4,12 @@
 //! looked at while the processor has it at hand; in a text that is found to be ASCII nothing can end
 //! inside a character.
 //!
-//! That takes an implementation of wasmtime's traits by hand, which it allows at one's own risk and
-//! may change without notice: so it is kept to one type, which leaves whatever it can to wasmtime's own
-//! implementations for strings.
+//! Of the lists, that of the joins may be as long as the batch has INSERTs; wasmtime would read each of
+//! their numbers by itself.
+//!
+//! That takes implementations of wasmtime's traits by hand, which it allows at one's own risk and
+//! may change without notice: so it is kept to two types, which leave whatever they can to wasmtime's own
+//! implementations for strings and lists.
 
 use wasmtime::{
     bail,
@@ -15,11 +18,12 @@ use wasmtime::{
             CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext,
             wasmtime_environ::component::StringEncoding,
         },
-        ComponentType, Lift, WasmStr,
+        ComponentType, Lift, WasmList, WasmStr,
     },
 };
 
 use super::hook::types::{CopyPart, Join, Scope, SealReason, Stretch};
+use crate::batch;
 
 /// Bytes that are copied at a time: they and their copy fit any processor's fastest cache.
 const BLOCK: usize = 8 * 1024;
@@ -35,7 +39,7 @@ pub(crate) struct Batch {
     pub(super) ends: Vec<u32>,
     pub(super) stretches: Vec<Stretch>,
     pub(super) rows: u32,
-    pub(super) joins: Vec<Join>,
+    pub(super) joins: Joins,
     pub(super) scope: Scope,
     #[component(name = "ends-transaction")]
     pub(super) ends_transaction: bool,
@@ -112,17 +116,80 @@ unsafe impl Lift for Text {
         found: InterfaceType,
         place: &[u8],
     ) -> wasmtime::Result<Self> {
-        let (&[start, length], []) = place.as_chunks() else {
-            bail!("a text that is told in {} bytes", place.len());
-        };
+        let (start, length) = pair(place)?;
         if context.options().string_encoding != StringEncoding::Utf8 {
             return String::linear_lift_from_memory(context, found, place).map(Self::from);
         }
         // Sees that it lies within the memory, and counts its bytes among those that may leave it.
         WasmStr::linear_lift_from_memory(context, found, place)?;
-        let [start, length] = [start, length].map(|number| u32::from_le_bytes(number) as usize);
         Self::copied(&context.memory()[start..][..length])
     }
+}
+
+/// `joins` of the contract.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Joins(pub(super) Vec<batch::Join>);
+
+impl Joins {
+    /// Bytes that each of them has in the component's memory: four numbers of 32 bits, which have the
+    /// order of the contract there.
+    const BYTES: usize = 16;
+
+    fn copied(list: &[u8]) -> Self {
+        let (joins, _) = list.as_chunks::<{ Self::BYTES }>();
+        let read = |join: &[u8; Self::BYTES]| {
+            let (numbers, _) = join.as_chunks();
+            let [first, statements, prefix, tail] =
+                [0, 1, 2, 3].map(|index: usize| u32::from_le_bytes(numbers[index]));
+            batch::Join { first, statements, prefix, tail }
+        };
+        Self(joins.iter().map(read).collect())
+    }
+}
+
+// SAFETY: they are told, laid out and passed as wasmtime's own lists are.
+unsafe impl ComponentType for Joins {
+    type Lower = <WasmList<Join> as ComponentType>::Lower;
+
+    const ABI: CanonicalAbiInfo = <WasmList<Join> as ComponentType>::ABI;
+
+    fn typecheck(found: &InterfaceType, types: &InstanceType<'_>) -> wasmtime::Result<()> {
+        WasmList::<Join>::typecheck(found, types)
+    }
+}
+
+// SAFETY: nothing is read but what lies within the component's memory, which is a slice here.
+unsafe impl Lift for Joins {
+    /// How a short list of arguments comes.
+    fn linear_lift_from_flat(
+        context: &mut LiftContext<'_>,
+        found: InterfaceType,
+        arguments: &Self::Lower,
+    ) -> wasmtime::Result<Self> {
+        let joins = Vec::<Join>::linear_lift_from_flat(context, found, arguments)?;
+        Ok(Self(joins.into_iter().map(batch::Join::from).collect()))
+    }
+
+    fn linear_lift_from_memory(
+        context: &mut LiftContext<'_>,
+        found: InterfaceType,
+        place: &[u8],
+    ) -> wasmtime::Result<Self> {
+        const { assert!(<Join as ComponentType>::SIZE32 == Joins::BYTES) };
+        let (start, length) = pair(place)?;
+        // Sees that it lies within the memory, and counts its bytes among those that may leave it.
+        WasmList::<Join>::linear_lift_from_memory(context, found, place)?;
+        Ok(Self::copied(&context.memory()[start..][..length * Self::BYTES]))
+    }
+}
+
+/// Where a text or a list begins in the component's memory, and how long it is.
+fn pair(place: &[u8]) -> wasmtime::Result<(usize, usize)> {
+    let (&[start, length], []) = place.as_chunks() else {
+        bail!("a list that is told in {} bytes", place.len());
+    };
+    let [start, length] = [start, length].map(|number| u32::from_le_bytes(number) as usize);
+    Ok((start, length))
 }
 
 #[cfg(test)]

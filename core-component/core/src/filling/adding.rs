@@ -2,18 +2,17 @@
 
 use std::ops::Range;
 
-use super::few::{Bits, FEW, Few, first_of_few};
+use super::few::{FEW, Few};
+use super::runs::{Runs, Sum};
+use super::writing::{SLACK, Writing};
 use super::{Filling, SEPARATOR};
 use crate::following::{Following, Known};
 use crate::insert::Text;
-use crate::joined::{PARTED, saved_by_one};
+use crate::joined::PARTED;
 use crate::merging::{Found, Like, Merger};
 use crate::position::Cursor;
 use crate::trials::Trials;
 use crate::types::Kind;
-
-/// Bytes of a row that are copied without a call.
-const SHORT: usize = 64;
 
 /// So many INSERTs that are found by their rows are worth it: what was read ahead by blocks is read anew
 /// behind them.
@@ -59,16 +58,17 @@ impl Left {
         fits
     }
 
-    /// Takes as many of these statements as there is room for, each of which saves so many bytes; how
-    /// many that are. `together`: whether they stand side by side.
+    /// Takes as many of these statements as there is room for; how many that are. `together`: whether
+    /// they stand side by side. `saved`: bytes that are not sent because of all of them.
     fn take_all(
         &mut self,
         (starts, ends): (&[u32], &[u32]),
-        saved: usize,
         together: bool,
+        saved: usize,
+        saved_by_each: impl Iterator<Item = usize>,
     ) -> usize {
         let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
-        let more = self.bytes.saturating_add(saved * starts.len());
+        let more = self.bytes.saturating_add(saved);
         let most = more.min(self.apart);
         let all = match (starts, ends) {
             ([start, ..], [.., end]) if together => (end - start) as usize + PARTED.len(),
@@ -79,7 +79,8 @@ impl Left {
             (self.bytes, self.apart) = (more - all, self.apart - all);
             return starts.len();
         }
-        lengths().take_while(|length| self.take(*length as usize, saved)).count()
+        let each = lengths().zip(saved_by_each);
+        each.take_while(|(length, saved)| self.take(*length as usize, *saved)).count()
     }
 }
 
@@ -100,6 +101,8 @@ pub(crate) struct Adding<'a> {
     merger: Option<(&'a mut Merger, Option<bool>)>,
     /// Whether those that were added last are like the one before.
     goes_on: bool,
+    /// Which of those that are added are sent as one.
+    runs: Runs,
     /// When INSERTs are found by their rows.
     by_rows: Trials,
     /// What is added last and side by side in the window, and not in the body yet.
@@ -127,6 +130,7 @@ impl<'a> Adding<'a> {
             longest: room.longest,
             merger: None,
             goes_on: true,
+            runs: Runs::new(),
             by_rows: Trials::new(MOST_PAUSED),
             held: 0..0,
             taken: 0,
@@ -144,12 +148,10 @@ impl<'a> Adding<'a> {
     /// Finds a few INSERTs that are like the last one that was added, and begin here.
     pub(crate) fn find_like(&mut self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
         let (merger, backslash) = self.merger.as_ref()?;
-        let like = merger.read_like(text, &mut Following::new(start, few), *backslash);
-        self.by_rows.note(few.count() >= MANY);
-        (few.count() > 0).then(|| {
-            let is_unusual = like.is_unusual || merger.is_unusual();
-            Like { is_unusual, ..like }
-        })
+        let following = Following::new(text, start, few, &mut self.runs);
+        let like = merger.read_like(following, *backslash);
+        self.by_rows.note(self.runs.all().joined >= MANY);
+        (like.count > 0).then_some(like)
     }
 
     /// Adds those of a few statements that there is room for, up to the first for which there is
@@ -159,16 +161,16 @@ impl<'a> Adding<'a> {
         if like.is_none() {
             self.by_rows.pass(1);
         }
-        let (count, joined) = match &mut self.merger {
-            None => (self.fit(few), 0),
-            Some((merger, _)) if !matches!(kind, Kind::Insert | Kind::Replace) => {
-                merger.meet_other();
-                (self.fit(few), 0)
+        let count = match &mut self.merger {
+            Some(_) if matches!(kind, Kind::Insert | Kind::Replace) => self.join(few, like),
+            merger => {
+                merger.iter_mut().for_each(|(merger, _)| merger.meet_other());
+                self.runs.clear();
+                self.fit(few)
             }
-            Some(_) => self.join(few, like),
         };
         if count > 0 {
-            self.append(few, count, (kind, joined));
+            self.append(few, count, kind);
         }
         count
     }
@@ -218,56 +220,62 @@ impl<'a> Adding<'a> {
 
     /// Bytes that the statements have apart, with all that was added.
     fn apart_bytes(&self) -> usize {
-        self.filled().saturating_add(usize::try_from(self.filling.saved).unwrap_or(usize::MAX))
+        self.filled().saturating_add(self.filling.joins.saved)
     }
 
     /// Joins those of a few INSERTs to the ones before them that may be, as far as there is room; how
-    /// many there is room for, and, as bits, which of them are joined.
+    /// many there is room for. `like`: what all of them were found to be.
     #[inline(never)]
-    fn join(&mut self, few: &Few, like: Option<Like>) -> (usize, Bits) {
+    fn join(&mut self, few: &Few, like: Option<Like>) -> usize {
         let most = self.most.saturating_sub(self.apart_bytes());
         let mut left = Left { bytes: self.bytes, apart: most, longest: self.longest };
-        let Some((merger, backslash)) = &mut self.merger else { return (0, 0) };
+        let Some((merger, backslash)) = &mut self.merger else { return 0 };
         let (starts, ends) = few.places();
         let most = starts.len().min(self.statements);
         let (starts, ends) = (&starts[..most], &ends[..most]);
-        let first = self.filling.ends.len();
-        let (mut count, mut joined) = (0, 0);
+        let runs = &mut self.runs;
         // All of them are known, if there is room for all.
-        let mut known = like.filter(|_| most == few.count()).map(|like| (most, like.rows));
+        let mut known = like.filter(|_| most == few.count()).map(|like| (Sum::default(), like));
+        if known.is_none() {
+            runs.clear();
+        }
+        let mut count = 0;
         loop {
-            // Most are like the ones before them.
-            let places = (&starts[count..], &ends[count..]);
-            let read = |places| {
-                let mut known = Known::new(places, merger.longest());
-                let like = merger.read_like(self.window, &mut known, *backslash);
-                (known.count, like.rows)
+            // Most have around their rows what others had before.
+            let read = |merger: &Merger, most: usize, runs: &mut Runs| {
+                let places = (&starts[..most], &ends[..most]);
+                let from = (count, merger.longest());
+                merger.read_like(Known::new(self.window, places, from, runs), *backslash)
             };
-            let (mut like, mut rows) = known.take().unwrap_or_else(|| read(places));
-            if like > 0 {
-                let saved = saved_by_one(merger.around_rows());
-                let places = (&places.0[..like], &places.1[..like]);
-                let run = count..count + like;
+            let (before, like) =
+                known.take().unwrap_or_else(|| (runs.all(), read(merger, most, runs)));
+            if like.count > 0 {
+                let run = count..count + like.count;
+                let places = (&starts[run.clone()], &ends[run.clone()]);
                 let together = few.side_by_side(run.start, run.end) == run;
-                let fitting = left.take_all(places, saved, together);
-                if fitting < like {
-                    (like, rows) = read((&places.0[..fitting], &places.1[..fitting]));
+                let saved = runs.all().saved - before.saved;
+                let mut rest = left;
+                let fitting = rest.take_all(places, together, saved, runs.saved_by_each(run));
+                if fitting < like.count {
+                    runs.cut(before);
+                    known = Some((before, read(merger, count + fitting, runs)));
+                    continue;
                 }
-                if like > 0 {
-                    merger.take_like(rows);
-                    self.filling.join_more(like, like * saved);
-                    joined |= first_of_few(count + like) & !first_of_few(count);
-                    count += like;
-                }
+                left = rest;
+                merger.take_like(&like);
+                count += like.count;
                 self.goes_on |= count == few.count();
             }
             let places = (&starts[count..], &ends[count..]);
             let unread = merger.unread(self.window, places);
             if unread > 0 {
                 let places = (&places.0[..unread], &places.1[..unread]);
-                let fitting = left.take_all(places, 0, false);
+                let fitting = left.take_all(places, false, 0, std::iter::repeat(0));
                 merger.leave(fitting);
                 self.by_rows.note(false);
+                if fitting > 0 {
+                    runs.put_single(count);
+                }
                 count += fitting;
                 if fitting == unread {
                     continue;
@@ -282,21 +290,21 @@ impl<'a> Adding<'a> {
                 break;
             }
             merger.take(text.get(), found);
-            if let Some(found) = found {
-                self.filling.locate_rows(first + count, found);
-                joined |= Bits::from(found.joins) << count;
+            match found {
+                Some(found) => runs.put(count..count + 1, found.around, found.joins),
+                None => runs.put_single(count),
             }
             count += 1;
         }
         self.bytes = left.bytes;
-        (count, joined)
+        count
     }
 
-    /// Puts the first of a few statements into the lists. `joined`: which of them are joined to the
-    /// one before, as bits.
+    /// Puts the first of a few statements into the lists.
     #[inline(never)]
-    fn append(&mut self, few: &Few, count: usize, (kind, joined): (Kind, Bits)) {
+    fn append(&mut self, few: &Few, count: usize, kind: Kind) {
         let (starts, ends) = few.places();
+        let may_join = self.runs.may_join();
         let mut next = 0;
         while next < count {
             let together = few.side_by_side(next, count);
@@ -305,17 +313,10 @@ impl<'a> Adding<'a> {
             let (line, column) = few.known_place(first);
             let at = Cursor { offset, line, column };
             self.filling.place(at, kind, SEPARATOR.len() as u32);
-            while next < together.end {
-                let rest = joined >> next;
-                let is_joined = rest & 1 == 1;
-                let alike =
-                    if is_joined { (!rest).trailing_zeros() } else { rest.trailing_zeros() };
-                let run = next..together.end.min(next + alike as usize);
-                next = run.end;
-                match is_joined {
-                    true => self.append_rows(&starts[run.clone()], &ends[run]),
-                    false => self.append_whole(starts[run.start], &ends[run]),
-                }
+            next = together.end;
+            match may_join {
+                true => self.append_runs((starts, ends), together),
+                false => self.append_whole(starts[first], &ends[together]),
             }
             self.read = self.offset + u64::from(ends[last]) + 1;
             self.filling.goes_on_at = Some(self.read + 1);
@@ -340,42 +341,36 @@ impl<'a> Adding<'a> {
         self.add_text(start as usize..last as usize + 1);
     }
 
-    /// Adds the rows of INSERTs that stand side by side and are joined to the one before them.
-    fn append_rows(&mut self, starts: &[u32], ends: &[u32]) {
+    /// Adds those of a few statements that stand side by side, some of which may be sent as one.
+    fn append_runs(&mut self, (starts, ends): (&[u32], &[u32]), statements: Range<usize>) {
         let held = std::mem::take(&mut self.held);
         self.hand_over(held);
-        let Self { filling, window, .. } = self;
-        let index = filling.ends.len();
-        let join = filling.joins.iter().rev().find(|join| (join.first as usize) < index);
-        let Some((prefix, tail)) = join.map(|join| (join.prefix as usize, join.tail as usize))
-        else {
-            return;
-        };
-        filling.open_for_rows(window, tail);
-        let Filling { body, ends: list, .. } = &mut **filling;
+        let (first, last) = (starts[statements.start], ends[statements.end - 1]);
+        let Self { filling, window, runs, .. } = self;
+        let Filling { body, ends: list, joins, .. } = &mut **filling;
         let body = body.copied(window);
-        let filled = body.len();
-        let first = starts.first().map_or(0, |start| *start as usize);
-        let end = ends.last().map_or(0, |end| *end as usize);
-        // They stand side by side.
-        let all = (end - first + PARTED.len())
-            .saturating_sub((prefix + tail + PARTED.len() - 1) * starts.len());
-        body.resize(filled + all + SHORT, 0);
-        let to = body.get_mut(filled..).unwrap_or_default();
-        let mut at = 0;
-        list.extend(starts.iter().zip(ends).map(|(start, end)| {
-            let start = *start as usize + prefix;
-            let length = *end as usize - tail - start;
-            copy_and_part(to, at, window, start..start + length);
-            at += length + 1;
-            narrow(filled + at)
-        }));
-        // The last of them is followed by no comma, but by what was behind the one before.
-        body.truncate(filled + at - 1);
-        body.extend_from_slice(window.get(end - tail..end).unwrap_or_default());
-        body.extend_from_slice(PARTED);
-        let length = narrow(body.len());
-        filling.ends.last_mut().into_iter().for_each(|end| *end = length);
+        let (at, listed) = (body.len(), list.len());
+        let is_all = statements.len() == starts.len();
+        let saved = if is_all { runs.all().saved } else { runs.saved(statements.clone()) };
+        let written = (last - first) as usize + PARTED.len() - saved;
+        body.resize(at + written + SLACK, 0);
+        list.resize(listed + statements.len(), 0);
+        let places = (&starts[statements.start..], &ends[statements.start..]);
+        let mut writing = Writing { text: window, places, to: body, at, list, before: listed };
+        for section in runs.within(statements) {
+            if section.is_apart {
+                writing.apart(section.statements);
+                continue;
+            }
+            let (around, joined) = (section.around, section.joined());
+            match section.goes_on {
+                true => joins.add_to_last(joined, around),
+                false => joins.add(listed + section.statements.start, joined + 1, around),
+            }
+            writing.joined(section);
+        }
+        let end = writing.at;
+        body.truncate(end);
     }
 
     /// Adds text up to a terminator, and a newline.
@@ -425,26 +420,4 @@ pub(crate) struct Added {
 #[inline]
 pub(super) fn narrow(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-/// Copies a piece of a text to this place, and a comma behind it.
-#[inline(always)]
-fn copy_and_part(to: &mut [u8], at: usize, text: &[u8], piece: Range<usize>) {
-    let length = piece.end - piece.start;
-    let from = text.get(piece.start..).and_then(|from| from.first_chunk::<SHORT>());
-    let room = to.get_mut(at..).and_then(|to| to.first_chunk_mut::<SHORT>());
-    // Most rows are short: a call for each would take longer than to copy it.
-    if let Some((from, room)) = from.zip(room)
-        && length < SHORT
-    {
-        let (half, other) = from.split_at(SHORT / 2);
-        room[..SHORT / 2].copy_from_slice(half);
-        if length >= SHORT / 2 {
-            room[SHORT / 2..].copy_from_slice(other);
-        }
-        room[length] = b',';
-    } else if let Some((to, text)) = to.get_mut(at..=at + length).zip(text.get(piece)) {
-        to[..length].copy_from_slice(text);
-        to[length] = b',';
-    }
 }

@@ -1,7 +1,7 @@
 //! What INSERTs begin with that may be joined, as it is compared with many of them.
 
 use crate::alike::Near;
-use crate::lanes::{LANES, begin_alike};
+use crate::lanes::{LANES, PART, begin_alike};
 
 /// What many texts begin with; most are no longer than what can be looked at at once.
 #[derive(Debug)]
@@ -9,13 +9,11 @@ pub(super) struct Sample {
     pub(super) bytes: Vec<u8>,
     /// The first of them.
     first: [u8; LANES],
-    /// Ones for each of these that there is.
-    mask: [u8; LANES],
 }
 
 impl Default for Sample {
     fn default() -> Self {
-        Self { bytes: Vec::new(), first: [0; LANES], mask: [0; LANES] }
+        Self { bytes: Vec::new(), first: [0; LANES] }
     }
 }
 
@@ -24,8 +22,6 @@ impl Sample {
         self.bytes.clear();
         self.bytes.extend_from_slice(text);
         self.first.iter_mut().zip(text).for_each(|(byte, own)| *byte = *own);
-        self.mask = [0; LANES];
-        self.mask.iter_mut().zip(text).for_each(|(byte, _)| *byte = u8::MAX);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -36,9 +32,44 @@ impl Sample {
     #[inline(always)]
     pub(super) fn begins(&self, near: &Near<'_>) -> bool {
         let (text, first) = near.rest();
-        match first.first_chunk().filter(|_| self.bytes.len() <= LANES) {
-            Some(first) => begin_alike(first, &self.first, &self.mask, self.bytes.len()),
-            None => text.starts_with(&self.bytes),
+        let length = self.bytes.len();
+        match first.first_chunk().filter(|_| (PART..=LANES).contains(&length)) {
+            Some(first) => begin_alike(first, &self.first, length),
+            None => self.begins_long(text),
+        }
+    }
+
+    /// As [`begins`](Self::begins), of a text that may be long, or very short.
+    #[inline(never)]
+    fn begins_long(&self, text: &[u8]) -> bool {
+        let Some(begin) = text.get(..self.bytes.len()) else { return false };
+        let Some(last) = self.bytes.last_chunk().zip(begin.last_chunk()) else {
+            return begin == self.bytes;
+        };
+        let (parts, others) = (self.bytes.as_chunks().0, begin.as_chunks().0);
+        let mut all = parts.iter().zip(others).chain([last]);
+        all.all(|(one, other)| begin_alike(one, other, LANES))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_begins_so_if_all_of_it_is_there() {
+        for length in (0..20).chain(60..70).chain(120..130).chain(190..200) {
+            let text: Vec<u8> = (b' '..).cycle().take(3 * LANES).chain([0; 256]).collect();
+            let mut sample = Sample::default();
+            sample.set(&text[..length]);
+            let begins = |text: &[u8]| sample.begins(&Near::new(text, 0, 0).unwrap());
+            assert!(begins(&text));
+            for at in 0..length + 1 {
+                let mut other = text.clone();
+                other[at] ^= 1;
+                assert_eq!(begins(&other), at >= length, "{at} of {length}");
+            }
+            assert!(!sample.begins_long(&text[..length.saturating_sub(1)]) || length == 0);
         }
     }
 }

@@ -4,6 +4,7 @@ use std::iter;
 
 use super::unread::{LONGEST_PAUSED, MOST_PAUSED};
 use super::*;
+use crate::filling::Runs;
 use crate::following::Known;
 use crate::lanes::LANES;
 
@@ -54,9 +55,10 @@ fn rows_of_many_columns_are_joined_however_they_are_looked_at() {
         let found = merger.look(whole, None);
         merger.take(whole.get(), found);
         let ends = [text.len() as u32];
-        let mut known = Known::new((&[0], &ends), LONGEST);
-        merger.read_like(window.as_bytes(), &mut known, None);
-        assert_eq!(known.count, counted);
+        let mut runs = Runs::new();
+        let known = Known::new(window.as_bytes(), (&[0], &ends), (0, LONGEST), &mut runs);
+        let like = merger.read_like(known, None);
+        assert_eq!(like.count, counted);
         assert!(merger.look(whole, None).is_some_and(|found| found.joins), "{columns}");
     }
 }

@@ -44,6 +44,11 @@ impl Unread {
         }
     }
 
+    /// Whether nothing is passed over, and nothing depends on what comes next.
+    pub(super) fn is_idle(&self) -> bool {
+        self.trials.is_due() && !self.has_failed
+    }
+
     /// Whether an INSERT of so many bytes is passed over.
     pub(super) fn passes_over(&self, length: usize) -> bool {
         length <= LONGEST_PAUSED && !self.trials.is_due()
