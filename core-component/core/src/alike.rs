@@ -2,6 +2,8 @@
 //! decimals, texts and `NULL`, each column with constants of one family. Anything else is left to
 //! the reader of all constants; what is read here is what that one reads, only faster.
 
+use std::hint::cold_path;
+
 use crate::family::{Columns, Family, FamilyRule, MOST_PLACES, of_text};
 use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
@@ -65,7 +67,7 @@ impl Lengths {
         let mut bit = *known;
         // Asked in this way, it does not become the place itself.
         if bits & (bit ^ bit.wrapping_sub(1)) != bit {
-            std::hint::cold_path();
+            cold_path();
             bit = bits & bits.wrapping_neg();
             *known = bit;
         }
@@ -122,6 +124,11 @@ impl<'a> Near<'a> {
     pub(crate) fn pass(&mut self, bytes: usize) -> Option<()> {
         self.at += bytes;
         self.renew()
+    }
+
+    /// Whether this stands at the place.
+    pub(crate) fn goes_on_with(&self, what: &[u8]) -> bool {
+        self.text.get(self.place()..).is_some_and(|rest| rest.starts_with(what))
     }
 
     #[inline(always)]

@@ -117,7 +117,7 @@ const MOST_COLUMNS: usize = u64::BITS as usize;
 
 /// Columns under [`FamilyRule::Numbering`], as bits. Where there are more than that, numbers are left to
 /// who looks closer.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbering {
     /// Those whose rows are all numbered: they ask for that.
     asks: u64,

@@ -13,9 +13,6 @@ const LONGEST: usize = 4096;
 
 /// One statement after the other, counted by whoever reads them.
 pub(crate) trait Statements {
-    /// What they are in.
-    fn text(&self) -> &[u8];
-
     /// Where the first begins.
     fn first(&self) -> Option<usize>;
 
@@ -23,9 +20,11 @@ pub(crate) trait Statements {
     /// long.
     fn latest_end(&self, index: usize, start: usize) -> Option<usize>;
 
-    /// Takes the one of this index, if it ends here: where the next one begins, if there is one. None
-    /// where it does not end here.
-    fn take(&mut self, index: usize, place: (usize, usize)) -> Option<Option<usize>>;
+    /// Takes the one of this index, if it ends here; else false.
+    fn take(&mut self, text: &[u8], index: usize, place: (usize, usize)) -> bool;
+
+    /// Where the one of this index begins, if one before it ends here. None where there is no more.
+    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize>;
 
     /// Where the one of this index begins, if that is known before those before it are read.
     fn start(&self, index: usize) -> Option<usize>;
@@ -40,7 +39,6 @@ pub(crate) trait Statements {
 
 /// Statements whose ends were found before.
 pub(crate) struct Known<'a> {
-    text: &'a [u8],
     starts: &'a [u32],
     ends: &'a [u32],
     /// Bytes of the longest of them.
@@ -53,22 +51,16 @@ pub(crate) struct Known<'a> {
 impl<'a> Known<'a> {
     /// Those from this index on that have at most so many bytes, up to one that has more.
     pub(crate) fn new(
-        text: &'a [u8],
         (starts, ends): (&'a [u32], &'a [u32]),
         (before, longest): (usize, usize),
         runs: &'a mut Runs,
     ) -> Self {
         let (starts, ends) = (&starts[before..], &ends[before..]);
-        Self { text, starts, ends, longest, runs, before }
+        Self { starts, ends, longest, runs, before }
     }
 }
 
 impl Statements for Known<'_> {
-    #[inline(always)]
-    fn text(&self) -> &[u8] {
-        self.text
-    }
-
     #[inline(always)]
     fn first(&self) -> Option<usize> {
         self.start(0)
@@ -81,8 +73,13 @@ impl Statements for Known<'_> {
     }
 
     #[inline(always)]
-    fn take(&mut self, index: usize, (_, end): (usize, usize)) -> Option<Option<usize>> {
-        (*self.ends.get(index)? as usize == end).then(|| self.start(index + 1))
+    fn take(&mut self, _: &[u8], index: usize, (_, end): (usize, usize)) -> bool {
+        self.ends.get(index).is_some_and(|known| *known as usize == end)
+    }
+
+    #[inline(always)]
+    fn behind(&self, _: &[u8], _: usize, index: usize) -> Option<usize> {
+        self.start(index)
     }
 
     #[inline(always)]
@@ -101,7 +98,6 @@ impl Statements for Known<'_> {
 
 /// A few statements, each of which stands in a line of its own behind the one before.
 pub(crate) struct Following<'a> {
-    text: &'a [u8],
     few: &'a mut Few,
     runs: &'a mut Runs,
     /// Where the first begins.
@@ -110,18 +106,13 @@ pub(crate) struct Following<'a> {
 
 impl<'a> Following<'a> {
     /// The first of them begins here.
-    pub(crate) fn new(text: &'a [u8], start: usize, few: &'a mut Few, runs: &'a mut Runs) -> Self {
+    pub(crate) fn new(start: usize, few: &'a mut Few, runs: &'a mut Runs) -> Self {
         runs.clear();
-        Self { text, few, runs, start }
+        Self { few, runs, start }
     }
 }
 
 impl Statements for Following<'_> {
-    #[inline(always)]
-    fn text(&self) -> &[u8] {
-        self.text
-    }
-
     #[inline(always)]
     fn first(&self) -> Option<usize> {
         Some(self.start)
@@ -133,11 +124,14 @@ impl Statements for Following<'_> {
     }
 
     #[inline(always)]
-    fn take(&mut self, index: usize, (start, end): (usize, usize)) -> Option<Option<usize>> {
+    fn take(&mut self, text: &[u8], index: usize, (start, end): (usize, usize)) -> bool {
         self.few.put(index, start, end);
-        let [terminator, behind] = *self.text.get(end..)?.first_chunk()?;
-        let is_followed = behind == b'\n' && index + 1 < FEW;
-        (terminator == b';').then(|| is_followed.then_some(end + 2))
+        text.get(end) == Some(&b';') && text.len() > end + 1
+    }
+
+    #[inline(always)]
+    fn behind(&self, text: &[u8], end: usize, index: usize) -> Option<usize> {
+        (text.get(end + 1) == Some(&b'\n') && index < FEW).then_some(end + 2)
     }
 
     #[inline(always)]

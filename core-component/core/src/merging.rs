@@ -105,7 +105,7 @@ impl Merger {
 
     /// What was found by [`read_like`](Self::read_like) is taken.
     pub(crate) fn take_like(&mut self, like: &Like) {
-        if like.joins {
+        if like.joined > 0 {
             self.unread.succeed();
         }
         self.heads.set_last(like.head);
@@ -185,8 +185,8 @@ impl Merger {
             return self.begin(text, found);
         }
         self.unread.succeed();
-        if let Some(head) = self.heads.last_mut().filter(|_| self.adds_to_families) {
-            head.families.join(self.rules.inserts.families, &self.own);
+        if self.adds_to_families {
+            self.heads.join_to_last(self.rules.inserts.families, &self.own);
         }
         self.rows += found.rows;
     }

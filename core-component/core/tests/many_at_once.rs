@@ -219,6 +219,56 @@ fn turns(numbers: &mut Numbers) -> String {
     text
 }
 
+/// INSERTs into tables in short series, which come again and again, each with what it has around its rows;
+/// of some it is known only for a while what it means.
+fn series(numbers: &mut Numbers) -> String {
+    let verbs = ["INSERT INTO", "INSERT INTO", "INSERT IGNORE INTO", "REPLACE INTO", "insert into"];
+    let columns = ["", " (a, b)", " (a,\n b)", " (\"ä\", b)"];
+    let tails = ["", "", " ON CONFLICT DO NOTHING", " ON DUPLICATE KEY UPDATE a = 1", " "];
+    let values = [
+        "1, 'a'",
+        "2, NULL",
+        "NULL, 'b'",
+        "NULL, 3",
+        "'4', 5.5",
+        "6.25, 'c'",
+        "0, 'ä'",
+        "7",
+        "8, 9, 'd'",
+    ];
+    let others = [
+        "CREATE TABLE u (a INT CHECK (a > 1))",
+        "SET a = 1",
+        "SET standard_conforming_strings = off",
+        "INSERT INTO t SELECT 1",
+        "INSERT INTO t VALUES (now(), 1)",
+    ];
+    let tables: Vec<_> = (0..1 + numbers.below(20))
+        .map(|table| {
+            let [verb, columns, tail] = [&verbs[..], &columns, &tails].map(|of| numbers.one_of(of));
+            let head = format!("{verb} table_{table}{columns} VALUES ");
+            (head, numbers.one_of(&values), tail)
+        })
+        .collect();
+    let (longest, rare) = (1 + numbers.below(8), 2 + numbers.below(100));
+    let mut text = String::new();
+    for turn in 0..numbers.below(200) {
+        let is_in_order = numbers.below(rare) > 0;
+        let table = if is_in_order { turn } else { numbers.below(tables.len()) };
+        let (head, usual, tail) = &tables[table % tables.len()];
+        for _ in 0..=numbers.below(longest) {
+            let value = if numbers.below(rare) == 0 { numbers.one_of(&values) } else { usual };
+            let more =
+                if numbers.below(rare) == 0 { format!(", ({usual})") } else { String::new() };
+            text.push_str(&format!("{head}({value}){more}{tail};\n"));
+        }
+        if numbers.below(rare) == 0 {
+            text.push_str(&format!("{};\n", numbers.one_of(&others)));
+        }
+    }
+    text
+}
+
 /// Limits of a batch, up to these.
 fn limits(numbers: &mut Numbers, bytes: usize, statements: usize) -> Limits {
     let max_batch_bytes = 100 + numbers.below(bytes) as u64;
@@ -312,4 +362,9 @@ fn long_runs_of_inserts_come_out_as_one_by_one() {
 #[test]
 fn inserts_into_tables_by_turns_come_out_as_one_by_one() {
     merged_come_out_as_one_by_one(Numbers(3), turns, (20, 20_000, 200));
+}
+
+#[test]
+fn inserts_in_short_series_come_out_as_one_by_one() {
+    merged_come_out_as_one_by_one(Numbers(4), series, (40, 20_000, 300));
 }

@@ -205,19 +205,28 @@ mod tests {
     const START: usize = 64;
     const MEMORY: usize = 65_536;
 
-    /// A component that hands over a text of this encoding twice: as one of a list, which stands in
-    /// memory, and as an argument.
-    fn component(text: &[u8], length: u32, encoding: &str) -> Vec<u8> {
+    /// A component that hands over a text of this encoding, or something else, twice: as one of a list,
+    /// which stands in memory, and as an argument.
+    fn component(
+        what: &str,
+        bytes: &[u8],
+        (start, length): (usize, u32),
+        encoding: &str,
+    ) -> Vec<u8> {
         let escaped =
             |bytes: &[u8]| bytes.iter().map(|byte| format!("\\{byte:02x}")).collect::<String>();
-        let place = [START as u32, length].map(u32::to_le_bytes).concat();
+        let place = [start as u32, length].map(u32::to_le_bytes).concat();
         let text = format!(
             r#"(component
-                (import "in-a-list" (func $in-a-list (param "texts" (list string))))
-                (import "alone" (func $alone (param "text" string)))
+                (type $record (record
+                    (field "first" u32) (field "statements" u32)
+                    (field "prefix" u32) (field "tail" u32)))
+                (import "join" (type $join (eq $record)))
+                (import "in-a-list" (func $in-a-list (param "several" (list {what}))))
+                (import "alone" (func $alone (param "one" {what})))
                 (core module $memory
                     (memory (export "memory") 1)
-                    (data (i32.const 0) "{}") (data (i32.const {START}) "{}"))
+                    (data (i32.const 0) "{}") (data (i32.const {start}) "{}"))
                 (core instance $memory (instantiate $memory))
                 (alias core export $memory "memory" (core memory $text))
                 (core func $in-a-list
@@ -229,28 +238,31 @@ mod tests {
                     (import "" "alone" (func $alone (param i32 i32)))
                     (func (export "run")
                         (call $in-a-list (i32.const 0) (i32.const 1))
-                        (call $alone (i32.const {START}) (i32.const {}))))
+                        (call $alone (i32.const {start}) (i32.const {}))))
                 (core instance $main (instantiate $main
                     (with "" (instance
                         (export "in-a-list" (func $in-a-list)) (export "alone" (func $alone))))))
                 (func (export "run") (canon lift (core func $main "run"))))"#,
             escaped(&place),
-            escaped(text),
+            escaped(bytes),
             length.cast_signed(),
         );
         wat::parse_str(text).unwrap()
     }
 
     /// What the host is given, of which each call may hand over so many bytes.
-    fn handed(component: &[u8], most: usize) -> wasmtime::Result<[Text; 2]> {
+    fn handed<T>(component: &[u8], most: usize) -> wasmtime::Result<[T; 2]>
+    where
+        T: Lift + std::fmt::Debug + Send + 'static,
+    {
         let engine = Engine::default();
-        let mut linker = Linker::<Vec<Text>>::new(&engine);
-        linker.root().func_wrap("in-a-list", |mut store, (texts,): (Vec<Text>,)| {
-            store.data_mut().extend(texts);
+        let mut linker = Linker::<Vec<T>>::new(&engine);
+        linker.root().func_wrap("in-a-list", |mut store, (several,): (Vec<T>,)| {
+            store.data_mut().extend(several);
             Ok(())
         })?;
-        linker.root().func_wrap("alone", |mut store, (text,): (Text,)| {
-            store.data_mut().push(text);
+        linker.root().func_wrap("alone", |mut store, (one,): (T,)| {
+            store.data_mut().push(one);
             Ok(())
         })?;
         let mut store = Store::new(&engine, Vec::new());
@@ -260,8 +272,12 @@ mod tests {
         Ok(store.into_data().try_into().unwrap())
     }
 
+    fn text_component(text: &[u8], length: u32, encoding: &str) -> Vec<u8> {
+        component("string", text, (START, length), encoding)
+    }
+
     fn utf8(text: &[u8]) -> Result<[Text; 2], String> {
-        let component = component(text, text.len() as u32, "string-encoding=utf8");
+        let component = text_component(text, text.len() as u32, "string-encoding=utf8");
         handed(&component, MEMORY).map_err(|error| error.root_cause().to_string())
     }
 
@@ -301,7 +317,7 @@ mod tests {
         for (encoding, unit) in [("utf8", 1), ("utf16", 2)] {
             let handed = |length| {
                 let encoding = format!("string-encoding={encoding}");
-                handed(&component(b"", length, &encoding), 2 * MEMORY)
+                handed::<Text>(&text_component(b"", length, &encoding), 2 * MEMORY)
             };
             assert_eq!(handed(room / unit).unwrap(), texts(&vec![0; (room / unit) as usize], true));
             for beyond in [room / unit + 1, u32::MAX / 2, u32::MAX] {
@@ -313,21 +329,55 @@ mod tests {
 
     #[test]
     fn a_text_counts_as_what_leaves_the_sandbox() {
-        let component = component(b"", 1000, "string-encoding=utf8");
-        handed(&component, 1000 + size_of::<Text>()).unwrap();
-        let error =
-            handed(&component, 999 + size_of::<Text>()).unwrap_err().root_cause().to_string();
+        let component = text_component(b"", 1000, "string-encoding=utf8");
+        let handed = |more| handed::<Text>(&component, more + size_of::<Text>());
+        handed(1000).unwrap();
+        let error = handed(999).unwrap_err().root_cause().to_string();
         assert!(error.contains("too much data"), "{error}");
     }
 
     #[test]
     fn other_encodings_are_read_by_wasmtime() {
-        let handed = |text, length, encoding| handed(&component(text, length, encoding), MEMORY);
+        let handed = |text, length, encoding| {
+            handed::<Text>(&text_component(text, length, encoding), MEMORY)
+        };
         let utf16 = "string-encoding=utf16";
         assert_eq!(handed(b"a\0b\0", 2, utf16).unwrap(), texts(b"ab", true));
         assert_eq!(handed(b"\xe9\0", 1, utf16).unwrap(), texts("é".as_bytes(), false));
         let latin1 = "string-encoding=latin1+utf16";
         assert_eq!(handed(b"\xe9", 1, latin1).unwrap(), texts("é".as_bytes(), false));
         handed(b"\0\xd8", 1, utf16).unwrap_err();
+    }
+
+    fn joins(bytes: &[u8], place: (usize, u32), most: usize) -> Result<[Joins; 2], String> {
+        let component = component("(list $join)", bytes, place, "");
+        handed(&component, most).map_err(|error| error.root_cause().to_string())
+    }
+
+    #[test]
+    fn joins_come_as_they_are() {
+        let numbers = [7, 2, 21, 3, u32::MAX, 1, 0, 0x0102_0304].map(u32::to_le_bytes).concat();
+        let join =
+            |first, statements, prefix, tail| batch::Join { first, statements, prefix, tail };
+        let all = [join(7, 2, 21, 3), join(u32::MAX, 1, 0, 0x0102_0304)];
+        for count in 0..=2 {
+            let expected = || Joins(all[..count].to_vec());
+            let found = joins(&numbers, (START, count as u32), MEMORY);
+            assert_eq!(found.unwrap(), [expected(), expected()], "{count}");
+        }
+    }
+
+    #[test]
+    fn joins_stand_within_the_memory_and_in_their_places() {
+        let room = ((MEMORY - START) / Joins::BYTES) as u32;
+        assert_eq!(joins(b"", (START, room), MEMORY * 2).unwrap()[0].0.len(), room as usize);
+        for beyond in [room + 1, u32::MAX / 16, u32::MAX] {
+            let error = joins(b"", (START, beyond), MEMORY * 2).unwrap_err();
+            assert!(error.contains("out of bounds of memory"), "{beyond}: {error}");
+        }
+        let error = joins(b"", (START + 2, 1), MEMORY).unwrap_err();
+        assert!(error.contains("not aligned"), "{error}");
+        let error = joins(b"", (START, room), MEMORY / 2).unwrap_err();
+        assert!(error.contains("too much data"), "{error}");
     }
 }

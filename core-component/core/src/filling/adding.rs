@@ -148,8 +148,8 @@ impl<'a> Adding<'a> {
     /// Finds a few INSERTs that are like the last one that was added, and begin here.
     pub(crate) fn find_like(&mut self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
         let (merger, backslash) = self.merger.as_ref()?;
-        let following = Following::new(text, start, few, &mut self.runs);
-        let like = merger.read_like(following, *backslash);
+        let following = Following::new(start, few, &mut self.runs);
+        let like = merger.read_like(text, following, *backslash);
         self.by_rows.note(self.runs.all().joined >= MANY);
         (like.count > 0).then_some(like)
     }
@@ -245,7 +245,7 @@ impl<'a> Adding<'a> {
             let read = |merger: &Merger, most: usize, runs: &mut Runs| {
                 let places = (&starts[..most], &ends[..most]);
                 let from = (count, merger.longest());
-                merger.read_like(Known::new(self.window, places, from, runs), *backslash)
+                merger.read_like(self.window, Known::new(places, from, runs), *backslash)
             };
             let (before, like) =
                 known.take().unwrap_or_else(|| (runs.all(), read(merger, most, runs)));

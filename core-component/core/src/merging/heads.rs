@@ -5,7 +5,7 @@ use std::mem;
 
 use super::sample::Sample;
 use crate::alike::Near;
-use crate::family::Families;
+use crate::family::{Families, FamilyRule, Numbering};
 
 /// How many are kept.
 const MOST_HEADS: usize = 16;
@@ -17,6 +17,8 @@ pub(super) struct Head {
     pub(super) tail: Vec<u8>,
     /// Of the rows that were joined last.
     pub(super) families: Families,
+    /// Those of them that number their rows.
+    pub(super) numbering: Numbering,
     /// Whether it has control characters or other than ASCII.
     pub(super) is_unusual: bool,
 }
@@ -36,8 +38,12 @@ impl Heads {
         self.list.get(self.last)
     }
 
-    pub(super) fn last_mut(&mut self) -> Option<&mut Head> {
-        self.list.get_mut(self.last)
+    /// More rows, of families that fit, are joined to those of the last INSERT.
+    pub(super) fn join_to_last(&mut self, rule: FamilyRule, families: &Families) {
+        if let Some(head) = self.list.get_mut(self.last) {
+            head.families.join(rule, families);
+            head.numbering = Numbering::new(&head.families);
+        }
     }
 
     pub(super) fn last_index(&self) -> usize {
@@ -58,8 +64,9 @@ impl Heads {
     pub(super) fn put(&mut self, (prefix, tail): (&[u8], &[u8]), families: &mut Families) {
         let is_it = |head: &Head| head.prefix.bytes == prefix && head.tail == tail;
         self.last = self.list.iter().position(is_it).unwrap_or_else(|| self.add(prefix, tail));
-        if let Some(head) = self.last_mut() {
+        if let Some(head) = self.list.get_mut(self.last) {
             mem::swap(&mut head.families, families);
+            head.numbering = Numbering::new(&head.families);
         }
     }
 
@@ -86,16 +93,45 @@ impl Heads {
 
     /// One that a text begins with, and of which the first letter is this one. Those that were there
     /// behind this one are asked first, as tables come in the same order again and again.
+    #[inline]
     pub(super) fn beginning(&self, near: &Near<'_>, letter: u8, behind: usize) -> Option<usize> {
-        let count = self.list.len();
         let mut index = behind;
-        for _ in 0..count {
-            index = if index + 1 < count { index + 1 } else { 0 };
-            let prefix = &self.list[index].prefix;
-            if prefix.bytes.first() == Some(&letter) && prefix.begins(near) {
+        loop {
+            index = if index + 1 < self.list.len() { index + 1 } else { 0 };
+            let prefix = &self.list.get(index)?.prefix;
+            if prefix.is_letter(letter) && prefix.begins(near) {
                 return Some(index);
             }
+            if index == behind {
+                return None;
+            }
         }
-        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_are_kept_as_may_be_and_the_oldest_goes_first() {
+        let prefix = |table: usize| format!("INSERT INTO table_{table} VALUES ");
+        let mut heads = Heads::default();
+        let put = |heads: &mut Heads, table: usize| {
+            heads.put((prefix(table).as_bytes(), b""), &mut Families::default());
+        };
+        (0..MOST_HEADS).for_each(|table| put(&mut heads, table));
+        let is_kept = |heads: &Heads, table: usize, last: usize| {
+            let text = format!("{}(1){}", prefix(table), " ".repeat(256));
+            let near = Near::new(text.as_bytes(), 0, 0).unwrap();
+            heads.beginning(&near, b'I', last).is_some()
+        };
+        assert!((0..MOST_HEADS).all(|table| is_kept(&heads, table, 0)));
+        put(&mut heads, 3);
+        assert_eq!(heads.last_index(), 3, "it is known");
+        put(&mut heads, MOST_HEADS);
+        let kept = |table| is_kept(&heads, table, heads.last_index());
+        assert!(!kept(0) && (1..=MOST_HEADS).all(kept));
+        assert!(!kept(MOST_HEADS + 1));
     }
 }

@@ -35,8 +35,16 @@ impl Sample {
         let length = self.bytes.len();
         match first.first_chunk().filter(|_| (PART..=LANES).contains(&length)) {
             Some(first) => begin_alike(first, &self.first, length),
-            None => self.begins_long(text),
+            None => {
+                std::hint::cold_path();
+                self.begins_long(text)
+            }
         }
+    }
+
+    /// Whether it begins with this letter.
+    pub(super) fn is_letter(&self, letter: u8) -> bool {
+        self.first[0] == letter
     }
 
     /// As [`begins`](Self::begins), of a text that may be long, or very short.

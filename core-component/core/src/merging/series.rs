@@ -6,7 +6,7 @@ use super::Merger;
 use super::heads::Head;
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
-use crate::family::{Columns, Families, FamilyRule, Free, Numbering, Ruled};
+use crate::family::{Columns, FamilyRule, Free, Ruled};
 use crate::following::Statements;
 use crate::insert::Text;
 use crate::joined::Around;
@@ -20,8 +20,8 @@ const TRIED: usize = 8;
 pub(crate) struct Like {
     /// How many they are.
     pub(crate) count: usize,
-    /// Whether one of them is joined to the one before it.
-    pub(super) joins: bool,
+    /// How many of them are joined to the ones before.
+    pub(super) joined: usize,
     /// What the last of them has around its rows.
     pub(super) head: usize,
     /// How many rows the last of them and those that it is joined to have.
@@ -30,7 +30,7 @@ pub(crate) struct Like {
     pub(crate) is_unusual: bool,
 }
 
-/// How far INSERTs are read.
+/// How far statements are read.
 struct Place {
     /// How many are read.
     count: usize,
@@ -40,6 +40,32 @@ struct Place {
     left: u32,
     /// Not 0 if they have control characters or other than ASCII.
     unusual: u32,
+}
+
+/// INSERTs that are sent as one, while they are read.
+struct Series<'a> {
+    /// What they have around their rows, and its index.
+    head: &'a Head,
+    index: usize,
+    /// Whether the first of them is joined to the one before.
+    joins: bool,
+    /// The index of the first.
+    first: usize,
+}
+
+impl Series<'_> {
+    /// It ends before the statement of this index; all that are joined in it have so many rows.
+    #[inline]
+    fn end(&self, like: &mut Like, statements: &mut impl Statements, (end, rows): (usize, u32)) {
+        let Self { head, index, joins, first } = *self;
+        if end > first {
+            statements.join(first..end, head.around(), joins);
+            like.count = end;
+            like.joined += end - first - usize::from(!joins);
+            like.is_unusual |= head.is_unusual;
+            (like.head, like.rows) = (index, rows);
+        }
+    }
 }
 
 /// A statement that was read.
@@ -56,40 +82,34 @@ impl Head {
         Around { prefix: narrow(self.prefix.len()), tail: narrow(self.tail.len()) }
     }
 
-    /// Reads those statements that come next and have this around their rows, which look as those before
-    /// them.
+    /// Reads those statements, from the first on, that have this around their rows, of which so many may
+    /// be joined. What does not change stands still here: most scripts are read by this loop.
     #[inline(never)]
-    fn read<C: Columns>(
+    fn read_on<C: Columns>(
         &self,
-        alike: &mut Alike<C>,
+        mut alike: Alike<C>,
+        text: &[u8],
         statements: &mut impl Statements,
-        place: &mut Place,
-    ) {
-        let Place { count: first, mut next, mut left, mut unusual } = *place;
-        let mut count = first;
-        loop {
-            let one = next.and_then(|start| {
-                let most = statements.latest_end(count, start)?;
-                let one = self.read_one(alike, statements.text(), (start, most), unusual)?;
-                let rest = left.checked_sub(one.rows)?;
-                let behind = statements.take(count, (start, one.end))?;
-                Some((behind, rest, one.unusual))
-            });
-            let Some(one) = one else {
-                cold_path();
+        mut left: u32,
+    ) -> Place {
+        let (mut count, mut next, mut unusual) = (0, statements.first(), 0);
+        while let Some(place) =
+            next.and_then(|start| Some((start, statements.latest_end(count, start)?)))
+        {
+            let Some(one) = self.read_one(&mut alike, text, place, unusual) else { break };
+            let Some(rest) = left.checked_sub(one.rows) else { break };
+            if !statements.take(text, count, (place.0, one.end)) {
                 break;
-            };
-            alike.loosen();
+            }
             count += 1;
-            (next, left, unusual) = one;
+            left = rest;
+            unusual = one.unusual;
+            next = statements.behind(text, one.end, count);
         }
-        if count > first {
-            *place = Place { count, next, left, unusual };
-        }
+        Place { count, next, left, unusual }
     }
 
     /// Reads a statement that begins here in a text, and whose rows end at `most` at the latest.
-    /// `unusual`: as in [`Place`].
     #[inline(always)]
     fn read_one<C: Columns>(
         &self,
@@ -102,12 +122,22 @@ impl Head {
         if !self.prefix.begins(&near) {
             return None;
         }
+        self.rows(alike, &mut near, most)
+    }
+
+    /// Reads the rows of a statement that begins here and with all of this, and what is behind them.
+    #[inline(always)]
+    fn rows<C: Columns>(
+        &self,
+        alike: &mut Alike<C>,
+        near: &mut Near<'_>,
+        most: usize,
+    ) -> Option<One> {
         near.pass(self.prefix.len())?;
-        let rows = alike.rows(&mut near, most)?;
-        let last = near.place();
-        let end = last + self.tail.len();
+        let rows = alike.rows(near, most)?;
+        let end = near.place() + self.tail.len();
         // Most statements have no tail.
-        let is_tail = self.tail.is_empty() || text.get(last..end)? == self.tail;
+        let is_tail = self.tail.is_empty() || near.goes_on_with(&self.tail);
         is_tail.then_some(One { end, rows, unusual: near.unusual() })
     }
 }
@@ -127,83 +157,121 @@ impl Merger {
 
     /// Takes as many of these statements, from the first on, as have around their rows what the last
     /// INSERT has, or another that was understood before, and rows that look as those had.
-    pub(crate) fn read_like(&self, statements: impl Statements, backslash: Option<bool>) -> Like {
+    pub(crate) fn read_like(
+        &self,
+        text: &[u8],
+        statements: impl Statements,
+        backslash: Option<bool>,
+    ) -> Like {
         let escapes = escapes(self.rules, backslash);
         match self.rules.inserts.families {
-            FamilyRule::Free => self.read(|_| Free, escapes, statements),
-            FamilyRule::Numbering => self.read(Numbering::new, escapes, statements),
-            rule => self.read(|families| Ruled::new(rule, families), escapes, statements),
+            FamilyRule::Free => self.read(|_| Free, (escapes, text), statements),
+            FamilyRule::Numbering => self.read(|head| head.numbering, (escapes, text), statements),
+            rule => self.read(|head| Ruled::new(rule, &head.families), (escapes, text), statements),
         }
     }
 
     /// As [`read_like`](Self::read_like). `escapes`: whether a backslash does so.
-    fn read<'a, C: Columns>(
-        &'a self,
-        columns: impl Fn(&'a Families) -> C,
-        escapes: bool,
+    fn read<'m, C: Columns>(
+        &'m self,
+        columns: impl Fn(&'m Head) -> C,
+        (escapes, text): (bool, &[u8]),
         mut statements: impl Statements,
     ) -> Like {
-        let last = self.heads.last_index();
-        let mut like = Like { count: 0, joins: false, head: last, rows: 0, is_unusual: false };
-        let mut place = Place { count: 0, next: statements.first(), left: 0, unusual: 0 };
-        let Some(head) = self.heads.last() else { return like };
-        let marks = Marks::new(escapes);
-        let mut alike = Alike::new(marks, columns(&head.families), head.families.width());
-        let mut joined = 0;
-        let mut turn = match self.open {
-            true => Some((last, true)),
-            false => self.turn(&statements, &place, last),
+        let index = self.heads.last_index();
+        let mut like = Like { head: index, ..Like::default() };
+        let (Some(head), Some(start)) = (self.heads.last(), statements.first()) else {
+            return like;
         };
-        while let Some((index, joins)) = turn
-            && let Some(head) = self.heads.get(index)
-        {
-            let (first, known) = (place.count, columns(&head.families));
-            place.left = if joins { self.rows_left() } else { self.options.max_rows };
-            let known = if joins { known } else { known.exactly() };
-            alike.go_on(known, head.families.width());
-            head.read(&mut alike, &mut statements, &mut place);
-            let count = place.count - first;
-            if count > 0 {
-                statements.join(first..place.count, head.around(), joins);
-                joined += count - usize::from(!joins);
-                like.is_unusual |= head.is_unusual;
-                like.head = index;
-                like.rows = self.options.max_rows - place.left;
-            } else if !joins {
-                break;
-            }
-            let is_worth_it = place.count < TRIED || 4 * joined >= place.count;
-            turn = is_worth_it.then(|| self.turn(&statements, &place, index)).flatten();
+        let alike = || Alike::new(Marks::new(escapes), columns(head), head.families.width());
+        let mut place = Place { count: 0, next: Some(start), left: self.rows_left(), unusual: 0 };
+        if self.open {
+            place = head.read_on(alike(), text, &mut statements, place.left);
         }
-        like.joins = joined > 0;
-        statements.end(place.count);
-        like.count = place.count;
-        like.is_unusual |= place.unusual != 0;
+        let series = Series { head, index, joins: self.open, first: 0 };
+        if place.next.is_some() && self.unread.is_idle() {
+            self.read_series(
+                &columns,
+                alike(),
+                (text, &mut statements),
+                (series, place, &mut like),
+            );
+        } else {
+            let rows = self.options.max_rows - place.left;
+            series.end(&mut like, &mut statements, (place.count, rows));
+            like.is_unusual |= place.unusual != 0;
+        }
+        statements.end(like.count);
         like
     }
 
-    /// What the next statement has before its rows, if it may be read here although it is joined to
-    /// none. `last`: what the one before it has.
-    fn turn(
+    /// As [`read`](Self::read), from this place on and of several series, the first of which goes on or, where
+    /// nothing can be joined, begins.
+    #[inline(never)]
+    fn read_series<'m, C: Columns>(
+        &'m self,
+        columns: &impl Fn(&'m Head) -> C,
+        mut alike: Alike<C>,
+        (text, statements): (&[u8], &mut impl Statements),
+        (mut series, place, like): (Series<'m>, Place, &mut Like),
+    ) {
+        let Place { mut count, mut next, mut left, mut unusual } = place;
+        if !series.joins {
+            left = self.options.max_rows;
+            alike.go_on(columns(series.head).exactly(), series.head.families.width());
+        }
+        while let Some(start) = next
+            && let Some(most) = statements.latest_end(count, start)
+            && let Some(mut near) = Near::new(text, start, unusual)
+        {
+            if !series.head.prefix.begins(&near) {
+                series.end(like, statements, (count, self.options.max_rows - left));
+                series.first = count;
+                let Some(other) = self.next_series(text, statements, &near, like) else { break };
+                series = other;
+                left = self.options.max_rows;
+                alike.go_on(columns(series.head).exactly(), series.head.families.width());
+            }
+            if let Some(one) = series.head.rows(&mut alike, &mut near, most)
+                && let Some(rest) = left.checked_sub(one.rows)
+                && statements.take(text, count, (start, one.end))
+            {
+                alike.loosen();
+                count += 1;
+                (left, unusual) = (rest, one.unusual);
+                next = statements.behind(text, one.end, count);
+                continue;
+            }
+            cold_path();
+            break;
+        }
+        series.end(like, statements, (count, self.options.max_rows - left));
+        like.is_unusual |= unusual != 0;
+    }
+
+    /// The series that the next statement begins, if it may be read here although it is joined to none.
+    /// `before`: those that are read.
+    #[inline]
+    fn next_series(
         &self,
+        text: &[u8],
         statements: &impl Statements,
-        place: &Place,
-        last: usize,
-    ) -> Option<(usize, bool)> {
-        let (text, begins_at) = (statements.text(), place.next?);
-        if !self.unread.is_idle() {
+        near: &Near<'_>,
+        before: &Like,
+    ) -> Option<Series<'_>> {
+        let first = before.count;
+        let is_worth_it = first < TRIED || 4 * before.joined >= first;
+        if !is_worth_it {
             return None;
         }
-        let near = Near::new(text, begins_at, 0)?;
         // All of them are of one kind.
         let letter = *text.get(statements.first()?)?;
-        let index = self.heads.beginning(&near, letter, last)?;
-        let is_like_last = index == last && place.left > 0;
-        let head = self.heads.get(index).filter(|_| !is_like_last)?;
+        let index = self.heads.beginning(near, letter, before.head)?;
+        let head = self.heads.get(index)?;
         // Those whose neighbours begin otherwise are told by less than their rows.
-        let after = statements.start(place.count + 1).filter(|_| !self.options.locates_rows);
+        let after = statements.start(first + 1).filter(|_| !self.options.locates_rows);
         let is_alone =
-            |after| Near::new(text, after, 0).is_none_or(|near| !head.prefix.begins(&near));
-        (!after.is_some_and(is_alone)).then_some((index, false))
+            |after| !Near::new(text, after, 0).is_some_and(|near| head.prefix.begins(&near));
+        (!after.is_some_and(is_alone)).then_some(Series { head, index, joins: false, first })
     }
 }

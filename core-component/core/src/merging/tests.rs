@@ -56,8 +56,8 @@ fn rows_of_many_columns_are_joined_however_they_are_looked_at() {
         merger.take(whole.get(), found);
         let ends = [text.len() as u32];
         let mut runs = Runs::new();
-        let known = Known::new(window.as_bytes(), (&[0], &ends), (0, LONGEST), &mut runs);
-        let like = merger.read_like(known, None);
+        let known = Known::new((&[0], &ends), (0, LONGEST), &mut runs);
+        let like = merger.read_like(window.as_bytes(), known, None);
         assert_eq!(like.count, counted);
         assert!(merger.look(whole, None).is_some_and(|found| found.joins), "{columns}");
     }
