@@ -4,7 +4,7 @@
 
 use std::hint::cold_path;
 
-use crate::family::{Columns, Family, FamilyRule, MOST_PLACES, of_text};
+use crate::family::{Anew, Columns, Family, FamilyRule, MOST_PLACES, of_text};
 use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 
 /// Bytes that are at hand from a place on: so reading them needs few checks. What ends a statement
@@ -226,21 +226,23 @@ fn closing_quote(text: &[u8], mut at: usize, marks: &Marks) -> Option<(usize, bo
     }
 }
 
+impl<C: Columns> Alike<Anew<C>> {
+    /// The next rows have so many columns, which the first of them makes what they are.
+    pub(crate) fn begin(&mut self, columns: C, width: usize) {
+        (self.columns, self.width) = (Anew::new(columns, true), width);
+    }
+
+    /// The first of them is read.
+    #[inline(always)]
+    pub(crate) fn go_on(&mut self) {
+        self.columns.is_first = false;
+    }
+}
+
 impl<C: Columns> Alike<C> {
     /// Rows like others of so many columns, at least 1.
     pub(crate) fn new(marks: Marks, columns: C, width: usize) -> Self {
         Self { marks, columns, width, lengths: Lengths::new() }
-    }
-
-    /// The next rows have so many columns, of which these are known.
-    pub(crate) fn go_on(&mut self, columns: C, width: usize) {
-        (self.columns, self.width) = (columns, width);
-    }
-
-    /// Rows need not be exactly like those before any more.
-    #[inline(always)]
-    pub(crate) fn loosen(&mut self) {
-        self.columns = self.columns.loosely();
     }
 
     /// Where the last of the rows ends that stand at `at` behind commas, and how many these are.

@@ -79,11 +79,42 @@ pub(crate) trait Columns: Copy {
     /// Whether a constant may stand in a column that remains what it is.
     fn take(self, column: usize, family: Family) -> bool;
 
-    /// The same columns, where only those constants may stand that would make them what they are.
-    fn exactly(self) -> Self;
+    /// Whether a constant by itself would make a column what it is.
+    fn makes(self, column: usize, family: Family) -> bool;
+}
 
-    /// The opposite.
-    fn loosely(self) -> Self;
+/// Columns of rows of which the first must make them what they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Anew<C> {
+    columns: C,
+    /// Whether it is the first row that is read.
+    pub(crate) is_first: bool,
+}
+
+impl<C> Anew<C> {
+    pub(crate) fn new(columns: C, is_first: bool) -> Self {
+        Self { columns, is_first }
+    }
+}
+
+impl<C: Columns> Columns for Anew<C> {
+    #[inline(always)]
+    fn rule(self) -> FamilyRule {
+        self.columns.rule()
+    }
+
+    #[inline(always)]
+    fn take(self, column: usize, family: Family) -> bool {
+        match self.is_first {
+            true => self.columns.makes(column, family),
+            false => self.columns.take(column, family),
+        }
+    }
+
+    #[inline(always)]
+    fn makes(self, column: usize, family: Family) -> bool {
+        self.columns.makes(column, family)
+    }
 }
 
 /// Columns under [`FamilyRule::Free`].
@@ -102,13 +133,8 @@ impl Columns for Free {
     }
 
     #[inline(always)]
-    fn exactly(self) -> Self {
-        self
-    }
-
-    #[inline(always)]
-    fn loosely(self) -> Self {
-        self
+    fn makes(self, _: usize, _: Family) -> bool {
+        true
     }
 }
 
@@ -123,13 +149,11 @@ pub(crate) struct Numbering {
     asks: u64,
     /// Those that tell a number in each row.
     tells: u64,
-    /// Those in which texts may stand.
-    texts: u64,
 }
 
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
-        let mut new = Self { asks: 0, tells: 0, texts: u64::MAX };
+        let mut new = Self { asks: 0, tells: 0 };
         let few = families.columns.len() <= MOST_COLUMNS;
         for (column, family) in families.columns.iter().enumerate().filter(|_| few) {
             match family.under(FamilyRule::Numbering) {
@@ -155,18 +179,15 @@ impl Columns for Numbering {
             Family::Zero => is_one_of(self.asks),
             Family::Integer => is_one_of(self.tells),
             // Texts may stand beside all others.
-            _ => is_one_of(self.texts),
+            _ => true,
         }
     }
 
     #[inline(always)]
-    fn exactly(self) -> Self {
-        Self { texts: !(self.asks | self.tells), ..self }
-    }
-
-    #[inline(always)]
-    fn loosely(self) -> Self {
-        Self { texts: u64::MAX, ..self }
+    fn makes(self, column: usize, family: Family) -> bool {
+        let is_one_of = |columns: u64| columns >> (column % MOST_COLUMNS) & 1 == 1;
+        let is_number = family.under(FamilyRule::Numbering) != Family::Text;
+        self.take(column, family) && (is_number || !is_one_of(self.asks | self.tells))
     }
 }
 
@@ -175,12 +196,11 @@ impl Columns for Numbering {
 pub(crate) struct Ruled<'a> {
     rule: FamilyRule,
     known: &'a [Family],
-    is_exact: bool,
 }
 
 impl<'a> Ruled<'a> {
     pub(crate) fn new(rule: FamilyRule, families: &'a Families) -> Self {
-        Self { rule, known: &families.columns, is_exact: false }
+        Self { rule, known: &families.columns }
     }
 }
 
@@ -195,18 +215,14 @@ impl Columns for Ruled<'_> {
         self.rule == FamilyRule::Free
             || self.known.get(column).is_some_and(|known| {
                 let family = family.under(self.rule);
-                *known == family || (!self.is_exact && changes_nothing(self.rule, *known, family))
+                *known == family || changes_nothing(self.rule, *known, family)
             })
     }
 
     #[inline(always)]
-    fn exactly(self) -> Self {
-        Self { is_exact: true, ..self }
-    }
-
-    #[inline(always)]
-    fn loosely(self) -> Self {
-        Self { is_exact: false, ..self }
+    fn makes(self, column: usize, family: Family) -> bool {
+        let family = family.under(self.rule);
+        self.rule == FamilyRule::Free || self.known.get(column) == Some(&family)
     }
 }
 

@@ -59,6 +59,8 @@ pub(crate) struct Filling {
     goes_on_at: Option<u64>,
     rows: u32,
     joins: Joins,
+    /// Which of the statements that are being added are sent as one.
+    runs: Runs,
     /// Units of UTF-16 that are sent, where they are counted.
     characters: u64,
     first_statement: u64,

@@ -101,8 +101,6 @@ pub(crate) struct Adding<'a> {
     merger: Option<(&'a mut Merger, Option<bool>)>,
     /// Whether those that were added last are like the one before.
     goes_on: bool,
-    /// Which of those that are added are sent as one.
-    runs: Runs,
     /// When INSERTs are found by their rows.
     by_rows: Trials,
     /// What is added last and side by side in the window, and not in the body yet.
@@ -130,7 +128,6 @@ impl<'a> Adding<'a> {
             longest: room.longest,
             merger: None,
             goes_on: true,
-            runs: Runs::new(),
             by_rows: Trials::new(MOST_PAUSED),
             held: 0..0,
             taken: 0,
@@ -148,9 +145,9 @@ impl<'a> Adding<'a> {
     /// Finds a few INSERTs that are like the last one that was added, and begin here.
     pub(crate) fn find_like(&mut self, text: &[u8], start: usize, few: &mut Few) -> Option<Like> {
         let (merger, backslash) = self.merger.as_ref()?;
-        let following = Following::new(start, few, &mut self.runs);
+        let following = Following::new(start, few, &mut self.filling.runs);
         let like = merger.read_like(text, following, *backslash);
-        self.by_rows.note(self.runs.all().joined >= MANY);
+        self.by_rows.note(self.filling.runs.all().joined >= MANY);
         (like.count > 0).then_some(like)
     }
 
@@ -165,7 +162,7 @@ impl<'a> Adding<'a> {
             Some(_) if matches!(kind, Kind::Insert | Kind::Replace) => self.join(few, like),
             merger => {
                 merger.iter_mut().for_each(|(merger, _)| merger.meet_other());
-                self.runs.clear();
+                self.filling.runs.clear();
                 self.fit(few)
             }
         };
@@ -233,7 +230,7 @@ impl<'a> Adding<'a> {
         let (starts, ends) = few.places();
         let most = starts.len().min(self.statements);
         let (starts, ends) = (&starts[..most], &ends[..most]);
-        let runs = &mut self.runs;
+        let runs = &mut self.filling.runs;
         // All of them are known, if there is room for all.
         let mut known = like.filter(|_| most == few.count()).map(|like| (Sum::default(), like));
         if known.is_none() {
@@ -304,7 +301,7 @@ impl<'a> Adding<'a> {
     #[inline(never)]
     fn append(&mut self, few: &Few, count: usize, kind: Kind) {
         let (starts, ends) = few.places();
-        let may_join = self.runs.may_join();
+        let may_join = self.filling.runs.may_join();
         let mut next = 0;
         while next < count {
             let together = few.side_by_side(next, count);
@@ -346,8 +343,8 @@ impl<'a> Adding<'a> {
         let held = std::mem::take(&mut self.held);
         self.hand_over(held);
         let (first, last) = (starts[statements.start], ends[statements.end - 1]);
-        let Self { filling, window, runs, .. } = self;
-        let Filling { body, ends: list, joins, .. } = &mut **filling;
+        let Self { filling, window, .. } = self;
+        let Filling { body, ends: list, joins, runs, .. } = &mut **filling;
         let body = body.copied(window);
         let (at, listed) = (body.len(), list.len());
         let is_all = statements.len() == starts.len();

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use super::few::FEW;
 use crate::joined::Around;
 
 /// Statements one behind the other.
@@ -17,9 +16,9 @@ pub(crate) struct Run {
 }
 
 /// A few statements as runs, from the first statement on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Runs {
-    list: [Run; FEW],
+    list: Vec<Run>,
     all: Sum,
 }
 
@@ -46,14 +45,9 @@ pub(crate) struct Section {
 }
 
 impl Runs {
-    pub(crate) fn new() -> Self {
-        let none = Run { first: 0, is_apart: true, around: Around::default() };
-        Self { list: [none; FEW], all: Sum::default() }
-    }
-
     /// There are none any more.
     pub(crate) fn clear(&mut self) {
-        self.all = Sum::default();
+        self.cut(Sum::default());
     }
 
     /// What all of them come to.
@@ -63,6 +57,7 @@ impl Runs {
 
     /// There are only those that came to this.
     pub(crate) fn cut(&mut self, all: Sum) {
+        self.list.truncate(all.runs);
         self.all = all;
     }
 
@@ -82,31 +77,26 @@ impl Runs {
 
     /// Each of the next statements, from this index on, is sent by itself.
     pub(crate) fn put_single(&mut self, first: usize) {
-        if self.list().last().is_none_or(|last| !last.is_apart) {
+        if self.list.last().is_none_or(|last| !last.is_apart) {
             self.push(Run { first, is_apart: true, around: Around::default() });
         }
     }
 
     #[inline]
     fn push(&mut self, run: Run) {
-        // There are no more of them than statements.
-        self.list[self.all.runs % FEW] = run;
-        self.all.runs += 1;
-    }
-
-    fn list(&self) -> &[Run] {
-        &self.list[..self.all.runs.min(FEW)]
+        self.list.push(run);
+        self.all.runs = self.list.len();
     }
 
     /// Whether there are INSERTs that may be sent as one.
     pub(crate) fn may_join(&self) -> bool {
-        self.list().iter().any(|run| !run.is_apart)
+        self.list.iter().any(|run| !run.is_apart)
     }
 
     /// The statements of this range, run by run; their indices are those in the range.
     #[inline]
     pub(crate) fn within(&self, range: Range<usize>) -> impl Iterator<Item = Section> {
-        let (runs, all) = (self.list(), self.all);
+        let (runs, all) = (&self.list, self.all);
         let index = runs.partition_point(|run| run.first <= range.start).saturating_sub(1);
         (index..runs.len()).map_while(move |index| {
             let Run { first, is_apart, around } = *runs.get(index)?;

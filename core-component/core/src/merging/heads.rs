@@ -8,7 +8,7 @@ use crate::alike::Near;
 use crate::family::{Families, FamilyRule, Numbering};
 
 /// How many are kept.
-const MOST_HEADS: usize = 16;
+const MOST_HEADS: usize = 8;
 
 /// What INSERTs have around their rows, and what these are.
 #[derive(Debug, Default)]
@@ -62,26 +62,28 @@ impl Heads {
     /// The last INSERT has this around its rows, which are of these families; others are given for
     /// them.
     pub(super) fn put(&mut self, (prefix, tail): (&[u8], &[u8]), families: &mut Families) {
-        let is_it = |head: &Head| head.prefix.bytes == prefix && head.tail == tail;
-        self.last = self.list.iter().position(is_it).unwrap_or_else(|| self.add(prefix, tail));
+        let prefix = Sample::new(prefix);
+        let is_it = |head: &Head| head.prefix == prefix && head.tail == tail;
+        let known = self.list.iter().position(is_it);
+        self.last = known.unwrap_or_else(|| self.add(prefix, tail));
         if let Some(head) = self.list.get_mut(self.last) {
             mem::swap(&mut head.families, families);
             head.numbering = Numbering::new(&head.families);
         }
     }
 
-    fn add(&mut self, prefix: &[u8], tail: &[u8]) -> usize {
+    fn add(&mut self, prefix: Sample, tail: &[u8]) -> usize {
         let index = self.oldest;
         self.oldest = (index + 1) % MOST_HEADS;
         if index == self.list.len() {
             self.list.push(Head::default());
         }
         if let Some(head) = self.list.get_mut(index) {
-            head.prefix.set(prefix);
+            let mut around = prefix.bytes.iter().chain(tail);
+            head.is_unusual = around.any(|byte| !matches!(byte, b' '..=0x7f));
+            head.prefix = prefix;
             head.tail.clear();
             head.tail.extend_from_slice(tail);
-            let mut around = prefix.iter().chain(tail);
-            head.is_unusual = around.any(|byte| !matches!(byte, b' '..=0x7f));
         }
         index
     }

@@ -6,7 +6,7 @@ use super::Merger;
 use super::heads::Head;
 use crate::alike::{Alike, Marks, Near};
 use crate::constant::escapes;
-use crate::family::{Columns, FamilyRule, Free, Ruled};
+use crate::family::{Anew, Columns, FamilyRule, Free, Ruled};
 use crate::following::Statements;
 use crate::insert::Text;
 use crate::joined::Around;
@@ -178,48 +178,46 @@ impl Merger {
         (escapes, text): (bool, &[u8]),
         mut statements: impl Statements,
     ) -> Like {
-        let index = self.heads.last_index();
+        let (index, joins) = (self.heads.last_index(), self.open);
         let mut like = Like { head: index, ..Like::default() };
         let (Some(head), Some(start)) = (self.heads.last(), statements.first()) else {
             return like;
         };
-        let alike = || Alike::new(Marks::new(escapes), columns(head), head.families.width());
-        let mut place = Place { count: 0, next: Some(start), left: self.rows_left(), unusual: 0 };
-        if self.open {
-            place = head.read_on(alike(), text, &mut statements, place.left);
-        }
-        let series = Series { head, index, joins: self.open, first: 0 };
-        if place.next.is_some() && self.unread.is_idle() {
-            self.read_series(
-                &columns,
-                alike(),
-                (text, &mut statements),
-                (series, place, &mut like),
-            );
-        } else {
+        let marks = Marks::new(escapes);
+        let mut place = Place { count: 0, next: Some(start), left: 0, unusual: 0 };
+        if joins {
+            let alike = Alike::new(marks, columns(head), head.families.width());
+            place = head.read_on(alike, text, &mut statements, self.rows_left());
             let rows = self.options.max_rows - place.left;
+            let series = Series { head, index, joins, first: 0 };
             series.end(&mut like, &mut statements, (place.count, rows));
-            like.is_unusual |= place.unusual != 0;
+        }
+        like.is_unusual |= place.unusual != 0;
+        if self.unread.is_idle()
+            && let Some(near) = place.next.and_then(|start| Near::new(text, start, 0))
+            && let Some(series) = self.next_series(text, &statements, &near, &like)
+            // What begins like the last one was not read, unless there was no room for its rows.
+            && (series.index != index || place.left == 0)
+        {
+            let known = Anew::new(columns(series.head), true);
+            let alike = Alike::new(marks, known, series.head.families.width());
+            self.read_series(&columns, alike, (text, &mut statements), (series, place, &mut like));
         }
         statements.end(like.count);
         like
     }
 
-    /// As [`read`](Self::read), from this place on and of several series, the first of which goes on or, where
-    /// nothing can be joined, begins.
+    /// As [`read`](Self::read), from this place on and of several series, the first of which is this.
     #[inline(never)]
     fn read_series<'m, C: Columns>(
         &'m self,
         columns: &impl Fn(&'m Head) -> C,
-        mut alike: Alike<C>,
+        mut alike: Alike<Anew<C>>,
         (text, statements): (&[u8], &mut impl Statements),
         (mut series, place, like): (Series<'m>, Place, &mut Like),
     ) {
-        let Place { mut count, mut next, mut left, mut unusual } = place;
-        if !series.joins {
-            left = self.options.max_rows;
-            alike.go_on(columns(series.head).exactly(), series.head.families.width());
-        }
+        let Place { mut count, mut next, mut unusual, .. } = place;
+        let mut left = self.options.max_rows;
         while let Some(start) = next
             && let Some(most) = statements.latest_end(count, start)
             && let Some(mut near) = Near::new(text, start, unusual)
@@ -230,13 +228,13 @@ impl Merger {
                 let Some(other) = self.next_series(text, statements, &near, like) else { break };
                 series = other;
                 left = self.options.max_rows;
-                alike.go_on(columns(series.head).exactly(), series.head.families.width());
+                alike.begin(columns(series.head), series.head.families.width());
             }
             if let Some(one) = series.head.rows(&mut alike, &mut near, most)
                 && let Some(rest) = left.checked_sub(one.rows)
                 && statements.take(text, count, (start, one.end))
             {
-                alike.loosen();
+                alike.go_on();
                 count += 1;
                 (left, unusual) = (rest, one.unusual);
                 next = statements.behind(text, one.end, count);

@@ -55,7 +55,7 @@ fn rows_of_many_columns_are_joined_however_they_are_looked_at() {
         let found = merger.look(whole, None);
         merger.take(whole.get(), found);
         let ends = [text.len() as u32];
-        let mut runs = Runs::new();
+        let mut runs = Runs::default();
         let known = Known::new((&[0], &ends), (0, LONGEST), &mut runs);
         let like = merger.read_like(window.as_bytes(), known, None);
         assert_eq!(like.count, counted);
