@@ -142,24 +142,26 @@ impl Columns for Free {
 const MOST_COLUMNS: usize = u64::BITS as usize;
 
 /// Columns under [`FamilyRule::Numbering`], as bits. Where there are more than that, numbers are left to
-/// who looks closer.
+/// who looks closer, and so is what begins anew.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Numbering {
     /// Those whose rows are all numbered: they ask for that.
     asks: u64,
     /// Those that tell a number in each row.
     tells: u64,
+    /// Those of texts only.
+    texts: u64,
 }
 
 impl Numbering {
     pub(crate) fn new(families: &Families) -> Self {
-        let mut new = Self { asks: 0, tells: 0 };
+        let mut new = Self::default();
         let few = families.columns.len() <= MOST_COLUMNS;
         for (column, family) in families.columns.iter().enumerate().filter(|_| few) {
             match family.under(FamilyRule::Numbering) {
                 Family::Zero => new.asks |= 1 << column,
                 Family::Integer => new.tells |= 1 << column,
-                _ => {}
+                _ => new.texts |= 1 << column,
             }
         }
         new
@@ -185,9 +187,9 @@ impl Columns for Numbering {
 
     #[inline(always)]
     fn makes(self, column: usize, family: Family) -> bool {
-        let is_one_of = |columns: u64| columns >> (column % MOST_COLUMNS) & 1 == 1;
-        let is_number = family.under(FamilyRule::Numbering) != Family::Text;
-        self.take(column, family) && (is_number || !is_one_of(self.asks | self.tells))
+        let of_texts = self.texts >> (column % MOST_COLUMNS) & 1 == 1;
+        let is_text = family.under(FamilyRule::Numbering) == Family::Text;
+        if is_text { of_texts } else { self.take(column, family) }
     }
 }
 

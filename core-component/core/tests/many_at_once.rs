@@ -236,6 +236,14 @@ fn series(numbers: &mut Numbers) -> String {
         "7",
         "8, 9, 'd'",
     ];
+    // More columns than are told apart by the bits of a number.
+    let many = "'a', ".repeat(70) + "'b'";
+    let wide =
+        [&many[..], &format!("1, {many}"), &format!("NULL, {many}"), &format!("'c', {many}")];
+    let values: Vec<&str> = match numbers.below(5) {
+        0 => wide.to_vec(),
+        _ => values.to_vec(),
+    };
     let others = [
         "CREATE TABLE u (a INT CHECK (a > 1))",
         "SET a = 1",

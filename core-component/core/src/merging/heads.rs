@@ -10,6 +10,9 @@ use crate::family::{Families, FamilyRule, Numbering};
 /// How many are kept.
 const MOST_HEADS: usize = 8;
 
+/// Bytes of the longest that is kept beside others, so that all of them stay small.
+const LONGEST: usize = 16 * 1024;
+
 /// What INSERTs have around their rows, and what these are.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -62,6 +65,9 @@ impl Heads {
     /// The last INSERT has this around its rows, which are of these families; others are given for
     /// them.
     pub(super) fn put(&mut self, (prefix, tail): (&[u8], &[u8]), families: &mut Families) {
+        if prefix.len() + tail.len() > LONGEST {
+            self.forget();
+        }
         let prefix = Sample::new(prefix);
         let is_it = |head: &Head| head.prefix == prefix && head.tail == tail;
         let known = self.list.iter().position(is_it);
@@ -135,5 +141,18 @@ mod tests {
         let kept = |table| is_kept(&heads, table, heads.last_index());
         assert!(!kept(0) && (1..=MOST_HEADS).all(kept));
         assert!(!kept(MOST_HEADS + 1));
+    }
+
+    #[test]
+    fn a_long_one_is_kept_alone() {
+        for (length, count) in [(LONGEST, 3), (LONGEST + 1, 1)] {
+            let mut heads = Heads::default();
+            let long = ["a", "b"].map(|letter| letter.repeat(length));
+            for prefix in ["INSERT INTO t VALUES ", &long[0], &long[1]] {
+                heads.put((prefix.as_bytes(), b""), &mut Families::default());
+            }
+            assert_eq!(heads.list.len(), count, "{length}");
+            assert_eq!(heads.last().map(|head| head.prefix.len()), Some(length));
+        }
     }
 }
