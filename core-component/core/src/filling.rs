@@ -7,6 +7,7 @@ mod writing;
 
 use std::ops::Range;
 
+use self::adding::narrow;
 use crate::account::Weight;
 use crate::collected::Collected;
 use crate::joined::{Around, PARTED};
@@ -87,7 +88,6 @@ struct Joins {
 impl Joins {
     /// So many statements, from this index on, are sent as one.
     fn add(&mut self, first: usize, statements: usize, around: Around) {
-        let narrow = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         let (first, Around { prefix, tail }) = (narrow(first), around);
         self.list.push(Join { first, statements: narrow(statements), prefix, tail });
         self.count(statements.saturating_sub(1), around);
@@ -96,8 +96,7 @@ impl Joins {
     /// So many more are joined to the last one.
     fn add_to_last(&mut self, statements: usize, around: Around) {
         let Some(join) = self.list.last_mut() else { return };
-        join.statements =
-            join.statements.saturating_add(u32::try_from(statements).unwrap_or(u32::MAX));
+        join.statements = join.statements.saturating_add(narrow(statements));
         self.count(statements, around);
     }
 

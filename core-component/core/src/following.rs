@@ -32,9 +32,6 @@ pub(crate) trait Statements {
     /// Those of this range of indices have this around their rows, and are sent as one. `joins`: with
     /// the one before them, too.
     fn join(&mut self, range: Range<usize>, around: Around, joins: bool);
-
-    /// So many are taken.
-    fn end(&mut self, count: usize);
 }
 
 /// Statements whose ends were found before.
@@ -91,9 +88,6 @@ impl Statements for Known<'_> {
     fn join(&mut self, range: Range<usize>, around: Around, joins: bool) {
         self.runs.put(self.before + range.start..self.before + range.end, around, joins);
     }
-
-    #[inline(always)]
-    fn end(&mut self, _: usize) {}
 }
 
 /// A few statements, each of which stands in a line of its own behind the one before.
@@ -142,10 +136,5 @@ impl Statements for Following<'_> {
     #[inline(always)]
     fn join(&mut self, range: Range<usize>, around: Around, joins: bool) {
         self.runs.put(range, around, joins);
-    }
-
-    #[inline(always)]
-    fn end(&mut self, count: usize) {
-        self.few.set_count(count);
     }
 }

@@ -147,6 +147,7 @@ impl<'a> Adding<'a> {
         let (merger, backslash) = self.merger.as_ref()?;
         let following = Following::new(start, few, &mut self.filling.runs);
         let like = merger.read_like(text, following, *backslash);
+        few.set_count(like.count);
         self.by_rows.note(self.filling.runs.all().joined >= MANY);
         (like.count > 0).then_some(like)
     }

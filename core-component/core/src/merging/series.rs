@@ -203,7 +203,6 @@ impl Merger {
             let alike = Alike::new(marks, known, series.head.families.width());
             self.read_series(&columns, alike, (text, &mut statements), (series, place, &mut like));
         }
-        statements.end(like.count);
         like
     }
 
