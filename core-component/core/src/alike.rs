@@ -11,6 +11,17 @@ use crate::lanes::{LANES, Lanes, PART, Part, Splat};
 /// is no part of any row, so nothing is read beyond it.
 const NEAR: usize = 256;
 
+// Bytes as numbers of 32 bits: a narrower one that may come from several places is made narrow again in
+// the sandbox before each comparison.
+const SPACE: u32 = b' ' as u32;
+const NEWLINE: u32 = b'\n' as u32;
+const COMMA: u32 = b',' as u32;
+const CLOSING: u32 = b')' as u32;
+const QUOTE: u32 = b'\'' as u32;
+const MINUS: u32 = b'-' as u32;
+const POINT: u32 = b'.' as u32;
+const ZERO: u32 = b'0' as u32;
+
 /// How rows must look.
 pub(crate) struct Alike<C> {
     marks: Marks,
@@ -146,17 +157,17 @@ impl<'a> Near<'a> {
     }
 
     #[inline(always)]
-    fn byte(&self) -> Option<u8> {
-        self.bytes.get(self.at).copied()
+    fn byte(&self) -> Option<u32> {
+        self.bytes.get(self.at).map(|byte| u32::from(*byte))
     }
 
     /// Moves on behind a comma, to the next row.
     #[inline(always)]
     pub(crate) fn comma(&mut self) -> Option<()> {
-        (self.byte()? == b',').then_some(())?;
+        (self.byte()? == COMMA).then_some(())?;
         self.at += 1;
-        while let byte @ (b' ' | b'\n') = self.byte()? {
-            self.unusual |= u32::from(byte == b'\n');
+        while let byte @ (SPACE | NEWLINE) = self.byte()? {
+            self.unusual |= u32::from(byte == NEWLINE);
             self.at += 1;
         }
         self.renew()
@@ -185,7 +196,12 @@ impl<'a> Near<'a> {
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
     #[inline(always)]
-    fn closing_quote(&mut self, marks: &Marks, lengths: &mut Lengths, column: usize) -> Option<u8> {
+    fn closing_quote(
+        &mut self,
+        marks: &Marks,
+        lengths: &mut Lengths,
+        column: usize,
+    ) -> Option<u32> {
         // Most texts are short, and have none of these but at their end.
         let part = Part::load(self.bytes.get(self.at..)?.first_chunk()?);
         let found = u32::from(part.equal(marks.quote).or(part.equal(marks.escape)).bits());
@@ -196,13 +212,13 @@ impl<'a> Near<'a> {
                 let before = found ^ found.wrapping_sub(1);
                 self.unusual |= u32::from(part.is_unusual().bits()) & before;
                 self.at = end;
-                return Some(follows);
+                return Some(u32::from(follows));
             }
         }
         let (end, is_unusual) = closing_quote(self.text, self.place(), marks)?;
         self.unusual |= u32::from(is_unusual);
         self.go_to(end)?;
-        self.bytes.get(1).copied()
+        self.bytes.get(1).map(|byte| u32::from(*byte))
     }
 }
 
@@ -277,7 +293,7 @@ impl<C: Columns> Alike<C> {
             rows = rows.checked_add(1)?;
             (near.place() <= most).then_some(())?;
             // What stands behind the last row does not begin with one.
-            if near.byte()? != b',' {
+            if near.byte()? != COMMA {
                 return Some(rows);
             }
             near.comma()?;
@@ -296,23 +312,23 @@ impl<C: Columns> Alike<C> {
     /// Reads the constant of a column, and what is behind it; whether that was the last one.
     #[inline(always)]
     fn column(&mut self, near: &mut Near<'_>, column: usize) -> Option<bool> {
-        if near.byte()? == b' ' {
+        if near.byte()? == SPACE {
             near.at += 1;
         }
         let follows = self.constant(near, column)?;
         near.at += 1;
         near.renew()?;
         let is_last = column + 1 == self.width;
-        (follows == if is_last { b')' } else { b',' }).then_some(is_last)
+        (follows == if is_last { CLOSING } else { COMMA }).then_some(is_last)
     }
 
     /// The constant that comes next, which is one of this column; what follows it.
     #[inline(always)]
-    fn constant(&mut self, near: &mut Near<'_>, column: usize) -> Option<u8> {
+    fn constant(&mut self, near: &mut Near<'_>, column: usize) -> Option<u32> {
         let start = near.at;
         let first = near.byte()?;
         // Asked in this way, it becomes no jump through a table.
-        if first == b'\'' {
+        if first == QUOTE {
             near.at = start + 1;
             return self.string(near, column);
         }
@@ -320,16 +336,16 @@ impl<C: Columns> Alike<C> {
         if count != 0 {
             near.at = start + count;
             self.number(near, (first, start), column)
-        } else if first & 0xfe == b'-' & 0xfe {
+        } else if first & 0xfe == MINUS & 0xfe {
             let (digit, count) = (
                 near.bytes.get(start + 1)?,
                 near.digits(start + 1, &mut self.lengths, column, Of::Signed)?,
             );
-            if first != b'-' || count == 0 {
+            if first != MINUS || count == 0 {
                 return None;
             }
             near.at = start + 1 + count;
-            self.number(near, (*digit, start + 1), column)
+            self.number(near, (u32::from(*digit), start + 1), column)
         } else {
             let word = u32::from_le_bytes(*near.bytes.get(start..)?.first_chunk()?);
             let upper = word & u32::from_le_bytes([0xdf; 4]);
@@ -344,12 +360,12 @@ impl<C: Columns> Alike<C> {
     fn number(
         &mut self,
         near: &mut Near<'_>,
-        (first, start): (u8, usize),
+        (first, start): (u32, usize),
         column: usize,
-    ) -> Option<u8> {
+    ) -> Option<u32> {
         let mut follows = near.byte()?;
         let mut family = Family::Integer;
-        if follows == b'.' {
+        if follows == POINT {
             let point = near.at;
             let places = near.digits(point + 1, &mut self.lengths, column, Of::Places)?;
             if places == 0 {
@@ -360,7 +376,7 @@ impl<C: Columns> Alike<C> {
             family = Family::Decimal(places.min(MOST_PLACES) as u8);
         }
         let is_numbering = self.columns.rule() == FamilyRule::Numbering;
-        if is_numbering && first == b'0' && near.is_zero(start) {
+        if is_numbering && first == ZERO && near.is_zero(start) {
             family = Family::Zero;
         }
         self.columns.take(column, family).then_some(follows)
@@ -368,10 +384,10 @@ impl<C: Columns> Alike<C> {
 
     /// The rest of a text in quotes, a doubled one of which stands for itself.
     #[inline(always)]
-    fn string(&mut self, near: &mut Near<'_>, column: usize) -> Option<u8> {
+    fn string(&mut self, near: &mut Near<'_>, column: usize) -> Option<u32> {
         let rule = self.columns.rule();
         let start = near.place();
-        let may_be_number = rule != FamilyRule::Free && near.byte()?.is_ascii_digit();
+        let may_be_number = rule != FamilyRule::Free && (ZERO..ZERO + 10).contains(&near.byte()?);
         let follows = near.closing_quote(&self.marks, &mut self.lengths, column)?;
         let family = match may_be_number {
             true => of_text(rule, near.text.get(start..near.place())?),
