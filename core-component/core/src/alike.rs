@@ -186,13 +186,12 @@ impl<'a> Near<'a> {
         (more < PART).then_some(PART + more)
     }
 
-    /// Whether the number that stands from `start` to the place is 0. None where it is longer than most.
+    /// Whether the number that stands from `start` to the place, and begins with 0, is 0.
     #[inline(always)]
-    fn is_zero(&self, start: usize) -> Option<bool> {
-        let number = Part::load(self.bytes.get(start..)?.first_chunk()?);
-        let zero = number.equal(Splat::new(b'0')).or(number.equal(Splat::new(b'.')));
-        let length = self.at.wrapping_sub(start);
-        (length < PART).then_some((!u32::from(zero.bits())).trailing_zeros() as usize >= length)
+    fn is_zero(&self, start: usize) -> bool {
+        // Most end in another digit.
+        self.bytes.get(self.at.wrapping_sub(1)) == Some(&b'0')
+            && is_zero(self.bytes, start, self.at)
     }
 
     /// Moves on to the quote that ends a text, which begins here; what stands behind it.
@@ -377,7 +376,7 @@ impl<C: Columns> Alike<C> {
             family = Family::Decimal(places.min(MOST_PLACES) as u8);
         }
         let is_numbering = self.columns.rule() == FamilyRule::Numbering;
-        if is_numbering && first == ZERO && near.is_zero(start)? {
+        if is_numbering && first == ZERO && near.is_zero(start) {
             family = Family::Zero;
         }
         self.columns.take(column, family).then_some(follows)
@@ -397,6 +396,13 @@ impl<C: Columns> Alike<C> {
         near.at += 1;
         self.columns.take(column, family).then_some(follows)
     }
+}
+
+/// Whether the number that stands from `start` to `end` has no digits but 0.
+#[inline(never)]
+fn is_zero(text: &[u8; NEAR], start: usize, end: usize) -> bool {
+    let number = text.get(start..end).unwrap_or_default();
+    number.iter().all(|byte| matches!(byte, b'0' | b'.'))
 }
 
 /// What is no digit, as bits, and what is behind all of it.
@@ -479,8 +485,6 @@ mod tests {
             "007",
             "000",
             "1234567890123456789",
-            "000000000000000",
-            "0000000000000.1",
             "0000000000000000",
             "00000000000000000000.000",
             "1234567890123456789012345678901234567890",
