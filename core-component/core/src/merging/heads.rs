@@ -10,7 +10,8 @@ use crate::family::{Families, FamilyRule, Numbering};
 /// How many are kept.
 const MOST_HEADS: usize = 8;
 
-/// Bytes of the longest that is kept beside others, so that all of them stay small.
+/// Bytes of the longest that is kept together with those before it. A longer one takes the place of all
+/// of them, so that there is one such at most.
 const LONGEST: usize = 16 * 1024;
 
 /// What INSERTs have around their rows, and what these are.
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_one_is_kept_alone() {
+    fn a_long_one_takes_the_place_of_all() {
         for (length, count) in [(LONGEST, 3), (LONGEST + 1, 1)] {
             let mut heads = Heads::default();
             let long = ["a", "b"].map(|letter| letter.repeat(length));
