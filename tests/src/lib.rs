@@ -14,3 +14,4 @@ pub mod scripts;
 pub mod servers;
 pub mod snowflake;
 pub mod split;
+pub mod types;

@@ -8,215 +8,14 @@ use std::{
 
 use proptest::{collection::vec, prelude::*, sample::select, test_runner::TestRunner};
 use sql_batcher_adapters::{Adapter as _, Connection, Postgres, Scope};
-use sql_batcher_tests::{conformance::bare, servers::postgres_url};
+use sql_batcher_tests::{
+    conformance::bare,
+    servers::postgres_url,
+    types::postgres::{COPIED, LITERALS, OTHERS},
+};
 use tokio::runtime::Runtime;
 
 use super::{Fate, Insert, literals, rows, run};
-
-const LITERALS: &[&str] = &[
-    "NULL",
-    "null",
-    "TRUE",
-    "false",
-    "0",
-    "-0",
-    "+5",
-    "- 5",
-    "007",
-    "1",
-    "42",
-    "32767",
-    "32768",
-    "-32768",
-    "2147483647",
-    "2147483648",
-    "-2147483648",
-    "9223372036854775807",
-    "9223372036854775808",
-    "-9223372036854775808",
-    "123456789012345678901234567890",
-    "16777217",
-    "0.0",
-    "-0.0",
-    "1.0",
-    "1.5",
-    "2.5",
-    "-2.50",
-    ".5",
-    "5.",
-    "1e3",
-    "1e-3",
-    "-0e5",
-    "1e38",
-    "1e39",
-    "1e300",
-    "1e400",
-    "1e-400",
-    "0.1",
-    "123456.789012345678901234567890",
-    "9007199254740993",
-    "''",
-    "' '",
-    "'a'",
-    "'abc'",
-    "'abc   '",
-    "'abcdef'",
-    "'it''s'",
-    "''''",
-    "'a\tb\nc\rd'",
-    "'\\'",
-    "'\\N'",
-    "'\\.'",
-    "'\\\\'",
-    "'a\\tb'",
-    "'\\x00ff'",
-    "'\\001'",
-    "'ä€😀'",
-    "'7'",
-    "' 7 '",
-    "'07'",
-    "'1.5'",
-    "'-0'",
-    "'-0.0'",
-    "'1e3'",
-    "'NaN'",
-    "'inf'",
-    "'-Infinity'",
-    "'t'",
-    "' yes'",
-    "'off'",
-    "'0'",
-    "'true'",
-    "'NULL'",
-    "'now'",
-    "'today'",
-    "'infinity'",
-    "'2020-02-29'",
-    "'29/02/2020'",
-    "'02/03/2020'",
-    "'2020-02-30'",
-    "'20200229'",
-    "'12:34:56.7890123'",
-    "'24:00'",
-    "'2020-01-02 03:04:05.678901234'",
-    "'2020-01-02T03:04:05Z'",
-    "'2020-01-02 03:04:05+05:30'",
-    "'2020-01-02 03:04:05 Europe/Berlin'",
-    "'J2451187'",
-    "'epoch'",
-    "'1 day 02:03'",
-    "'P1Y2M'",
-    "'1.5 hours'",
-    "'-1-2'",
-    "'{}'",
-    "'{1,2,NULL}'",
-    "'{\"a b\",c}'",
-    "'{{1,2},{3,4}}'",
-    "'[1]'",
-    "'{\"a\": [1, 2.50, null], \"a\": \"\\u00e4\"}'",
-    "'\"x\"'",
-    "'null'",
-    "' {\"b\" : 1}'",
-    "'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11'",
-    "'{A0EEBC999C0B4EF8BB6D6BB9BD380A11}'",
-    "'10.0.0.1'",
-    "'10.1.2.3/8'",
-    "'10.0.0.0/8'",
-    "'::1'",
-    "'08:00:2b:01:02:03'",
-    "'08002b:0102030405'",
-    "'red'",
-    "'Red'",
-    "'(1,2)'",
-    "'101'",
-    "'<a/>'",
-    "'$1.50'",
-    // What is not read here.
-    "DEFAULT",
-    "E'a\\tb'",
-    "U&'a'",
-    "B'101'",
-    "X'1F'",
-    "'a'::text",
-    "DATE '2020-01-01'",
-    "ARRAY[1]",
-    "1+1",
-    "(1)",
-    "now()",
-    "current_user",
-    "'a'\n'b'",
-    "- -5",
-    "1_000",
-    "0x1F",
-];
-
-const TYPES: &[&str] = &[
-    "boolean",
-    "bytea",
-    "smallint",
-    "integer",
-    "bigint",
-    "text",
-    "json",
-    "jsonb",
-    "cidr",
-    "inet",
-    "macaddr",
-    "macaddr8",
-    "real",
-    "double precision",
-    "numeric",
-    "numeric(5,2)",
-    "numeric(3,0)",
-    "char(3)",
-    "char",
-    "varchar",
-    "varchar(3)",
-    "date",
-    "time",
-    "time(2)",
-    "timetz",
-    "timetz(0)",
-    "timestamp",
-    "timestamp(3)",
-    "timestamptz",
-    "timestamptz(0)",
-    "interval",
-    "uuid",
-    "colour",
-    "integer[]",
-    "text[]",
-    "numeric[]",
-    "boolean[]",
-    "timestamptz[]",
-    "jsonb[]",
-    "varchar[]",
-    "float8[]",
-    "uuid[]",
-    "bytea[]",
-];
-
-/// A sample of what is not copied.
-const OTHERS: &[&str] = &[
-    "interval(2)",
-    "interval year",
-    "numeric(5,2)[]",
-    "varchar(3)[]",
-    "bit(3)",
-    "varbit",
-    "money",
-    "xml",
-    "point",
-    "int4range",
-    "oid",
-    "name",
-    "\"char\"",
-    "positive",
-    "short",
-    "tsvector",
-    "regclass",
-    "colour[]",
-];
 
 /// What else a table may have, and whether its rows may be copied all the same; `{}` is its name.
 const FEATURES: &[(&str, &str, bool)] = &[
@@ -370,7 +169,7 @@ fn each_literal_is_stored_in_each_type_as_without_the_fast_path() {
         for style in ["ISO, MDY", "German", "SQL, DMY"] {
             let set = format!("SET DateStyle = '{style}'");
             bare(&mut *pair.session, &[&set]).await.expect("the database does it");
-            let types = TYPES.iter().chain(OTHERS);
+            let types = COPIED.iter().chain(OTHERS);
             for kind in types.filter(|kind| style == "ISO, MDY" || is_of_time(kind)) {
                 let table = pair.create(&format!("c0 {kind}"), FEATURES[0]).await;
                 let mut copied = 0;
@@ -383,13 +182,13 @@ fn each_literal_is_stored_in_each_type_as_without_the_fast_path() {
                     let (text, _) = pair.leave(&table, &insert, false).await;
                     let (fast, is_copied) = pair.leave(&table, &insert, true).await;
                     assert_eq!(text, fast, "{style} {kind} {literal}");
-                    assert!(!is_copied || TYPES.contains(kind), "{kind} {literal}");
+                    assert!(!is_copied || COPIED.contains(kind), "{kind} {literal}");
                     copied += u32::from(is_copied);
                 }
                 copied_types += u32::from(copied > 2);
             }
         }
-        assert!(copied_types as usize >= TYPES.len(), "{copied_types} of {}", TYPES.len());
+        assert!(copied_types as usize >= COPIED.len(), "{copied_types} of {}", COPIED.len());
         pair.end().await;
     });
 }
@@ -461,7 +260,7 @@ fn fitting(kind: &str) -> Vec<&'static str> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let kind = prop_oneof![15 => select(TYPES), 1 => select(OTHERS)];
+    let kind = prop_oneof![15 => select(COPIED), 1 => select(OTHERS)];
     let listing = select(vec![
         Listing::None,
         Listing::All,

@@ -3,6 +3,8 @@
 //! database.
 #![expect(clippy::unwrap_used, reason = "a test ends where something of its own fails")]
 
+mod types;
+
 use std::fmt::Write as _;
 use std::process;
 use std::sync::{Arc, Mutex};
@@ -23,10 +25,12 @@ use tokio::runtime::Runtime;
 const CASES: u32 = 60;
 
 /// A database that the scripts run on, and what they are made of. `{t}` is the table.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Target {
     url: String,
     table: String,
+    /// What `{kind}` stands for in `create`.
+    kind: String,
     create: &'static [&'static str],
     /// What INSERTs begin and end with.
     heads: &'static [(&'static str, &'static str)],
@@ -76,7 +80,7 @@ struct How {
 
 impl Target {
     fn named(&self, text: &str) -> String {
-        text.replace("{t}", &self.table)
+        text.replace("{t}", &self.table).replace("{kind}", &self.kind)
     }
 
     async fn run(&self, script: &str, how: &How, way: Way) -> Left {
@@ -241,6 +245,7 @@ fn postgres(url: String, name: &str) -> Target {
             "BEGIN;\nINSERT INTO {t} (u) VALUES (21);\nINSERT INTO {t} (u) VALUES (22);\nCOMMIT",
         ],
         dump: "SELECT id || '#' || CAST((a, b, c, d, e, f, g, j, u, s) AS text) FROM {t} ORDER BY id",
+        ..Target::default()
     }
 }
 
@@ -285,6 +290,7 @@ fn mariadb(url: String, name: &str) -> Target {
         dump: "SELECT CONCAT_WS('|', CONCAT(id, '#'), COALESCE(a, 'N'), b, COALESCE(c, 'N'), \
                COALESCE(d, 'N'), COALESCE(e, 'N'), COALESCE(u, 'N'), COALESCE(s, 'N')) \
                FROM {t} ORDER BY id",
+        ..Target::default()
     }
 }
 
@@ -332,6 +338,7 @@ fn sqlite(folder: &tempfile::TempDir) -> Target {
         ],
         dump: "SELECT quote(id) || '#' || quote(a) || quote(b) || quote(c) || quote(d) || quote(e) || \
                quote(u) || quote(s) FROM {t} UNION ALL SELECT row || '# seen ' || id FROM seen",
+        ..Target::default()
     }
 }
 
