@@ -2,6 +2,7 @@
 
 mod adding;
 mod few;
+mod joining;
 mod runs;
 mod writing;
 

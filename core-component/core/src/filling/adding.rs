@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use super::few::{FEW, Few};
-use super::runs::{Runs, Sum};
+use super::joining::{Joining, Left};
 use super::writing::{SLACK, Writing};
 use super::{Filling, SEPARATOR};
-use crate::following::{Following, Known};
-use crate::insert::Text;
+use crate::following::Following;
 use crate::joined::PARTED;
-use crate::merging::{Found, Like, Merger};
+use crate::merging::{Like, Merger};
 use crate::position::Cursor;
 use crate::trials::Trials;
 use crate::types::Kind;
@@ -31,57 +30,6 @@ pub(crate) struct Room {
     pub(crate) statements: usize,
     /// The most bytes of a statement, at least as many as those that are sent.
     pub(crate) longest: usize,
-}
-
-/// What there is still room for.
-#[derive(Clone, Copy, Debug)]
-struct Left {
-    /// Bytes that are sent.
-    bytes: usize,
-    /// Bytes that the statements have apart.
-    apart: usize,
-    /// The most bytes of a statement.
-    longest: usize,
-}
-
-impl Left {
-    /// Takes a statement of so many bytes, which saves some that would be sent; false where there is
-    /// no room for it.
-    fn take(&mut self, length: usize, saved: usize) -> bool {
-        let bytes = self.bytes.saturating_add(saved);
-        // The last newline is not sent.
-        let fits = length < bytes.min(self.apart) && length <= self.longest;
-        if fits {
-            self.bytes = bytes.saturating_sub(length + PARTED.len());
-            self.apart = self.apart.saturating_sub(length + PARTED.len());
-        }
-        fits
-    }
-
-    /// Takes as many of these statements as there is room for; how many that are. `together`: whether
-    /// they stand side by side. `saved`: bytes that are not sent because of all of them.
-    fn take_all(
-        &mut self,
-        (starts, ends): (&[u32], &[u32]),
-        together: bool,
-        saved: usize,
-        saved_by_each: impl Iterator<Item = usize>,
-    ) -> usize {
-        let lengths = || starts.iter().zip(ends).map(|(start, end)| end - start);
-        let more = self.bytes.saturating_add(saved);
-        let most = more.min(self.apart);
-        let all = match (starts, ends) {
-            ([start, ..], [.., end]) if together => (end - start) as usize + PARTED.len(),
-            _ => lengths().sum::<u32>() as usize + PARTED.len() * starts.len(),
-        };
-        let are_short = |longest| all <= longest || lengths().all(|it| it as usize <= longest);
-        if all <= most && are_short(self.longest) {
-            (self.bytes, self.apart) = (more - all, self.apart - all);
-            return starts.len();
-        }
-        let each = lengths().zip(saved_by_each);
-        each.take_while(|(length, saved)| self.take(*length as usize, *saved)).count()
-    }
 }
 
 /// Adds statements to a batch, a few at once.
@@ -225,77 +173,30 @@ impl<'a> Adding<'a> {
     /// many there is room for. `like`: what all of them were found to be.
     #[inline(never)]
     fn join(&mut self, few: &Few, like: Option<Like>) -> usize {
-        let most = self.most.saturating_sub(self.apart_bytes());
-        let mut left = Left { bytes: self.bytes, apart: most, longest: self.longest };
+        let apart = self.most.saturating_sub(self.apart_bytes());
+        let left = Left { bytes: self.bytes, apart, longest: self.longest };
         let Some((merger, backslash)) = &mut self.merger else { return 0 };
         let (starts, ends) = few.places();
         let most = starts.len().min(self.statements);
-        let (starts, ends) = (&starts[..most], &ends[..most]);
-        let runs = &mut self.filling.runs;
         // All of them are known, if there is room for all.
-        let mut known = like.filter(|_| most == few.count()).map(|like| (Sum::default(), like));
-        if known.is_none() {
-            runs.clear();
-        }
-        let mut count = 0;
-        loop {
-            // Most have around their rows what others had before.
-            let read = |merger: &Merger, most: usize, runs: &mut Runs| {
-                let places = (&starts[..most], &ends[..most]);
-                let from = (count, merger.longest());
-                merger.read_like(self.window, Known::new(places, from, runs), *backslash)
-            };
-            let (before, like) =
-                known.take().unwrap_or_else(|| (runs.all(), read(merger, most, runs)));
-            if like.count > 0 {
-                let run = count..count + like.count;
-                let places = (&starts[run.clone()], &ends[run.clone()]);
-                let together = few.side_by_side(run.start, run.end) == run;
-                let saved = runs.all().saved - before.saved;
-                let mut rest = left;
-                let fitting = rest.take_all(places, together, saved, runs.saved_by_each(run));
-                if fitting < like.count {
-                    runs.cut(before);
-                    known = Some((before, read(merger, count + fitting, runs)));
-                    continue;
-                }
-                left = rest;
-                merger.take_like(&like);
-                count += like.count;
-                self.goes_on |= count == few.count();
-            }
-            let places = (&starts[count..], &ends[count..]);
-            let unread = merger.unread(self.window, places);
-            if unread > 0 {
-                let places = (&places.0[..unread], &places.1[..unread]);
-                let fitting = left.take_all(places, false, 0, std::iter::repeat(0));
-                merger.leave(fitting);
-                self.by_rows.note(false);
-                if fitting > 0 {
-                    runs.put_single(count);
-                }
-                count += fitting;
-                if fitting == unread {
-                    continue;
-                }
-                break;
-            }
-            let Some((start, end)) = starts.get(count).zip(ends.get(count)) else { break };
-            let text = Text::new(self.window, *start as usize, *end as usize);
-            let found = merger.look_closer(text, *backslash);
-            let saved = found.map_or(0, Found::saved);
-            if !left.take(text.get().len(), saved) {
-                break;
-            }
-            merger.take(text.get(), found);
-            match found {
-                Some(found) => runs.put(count..count + 1, found.around, found.joins),
-                None => runs.put_single(count),
-            }
-            count += 1;
-        }
-        self.bytes = left.bytes;
-        count
+        let known = like.filter(|_| most == few.count());
+        let (runs, by_rows) = (&mut self.filling.runs, &mut self.by_rows);
+        let mut joining = Joining {
+            merger,
+            backslash: *backslash,
+            window: self.window,
+            few,
+            places: (&starts[..most], &ends[..most]),
+            runs,
+            by_rows,
+            left,
+            count: 0,
+            goes_on: false,
+        };
+        joining.run(known);
+        self.bytes = joining.left.bytes;
+        self.goes_on |= joining.goes_on;
+        joining.count
     }
 
     /// Puts the first of a few statements into the lists.
