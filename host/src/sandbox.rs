@@ -1,4 +1,4 @@
-//! The sandbox: the only file that names wasmtime. One engine for the process, the batching
+//! The sandbox: the only module that names wasmtime. One engine for the process, the batching
 //! component compiled once, and for each run a store of its own with limits on memory, time and
 //! stack. No WASI is linked: the component can call nothing but the three interfaces below.
 //!
@@ -9,37 +9,27 @@ mod asked;
 mod check;
 mod convert;
 mod convert_hooks;
+mod engine;
+mod guest;
 mod handed;
 mod hook;
 mod ticker;
 
-use std::{
-    collections::VecDeque,
-    fmt, mem,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::VecDeque, fmt, mem, sync::Arc, time::Duration};
 
-use wasmtime::{
-    Cache, CacheConfig, Config, Enabled, Engine, InstanceAllocationStrategy, OptLevel,
-    PoolConcurrencyLimitError, PoolingAllocationConfig, ResourceLimiter, Store, Trap,
-    UpdateDeadline,
-    component::{Component, HasSelf, Linker, ResourceAny},
-};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline, component::ResourceAny};
 
+pub use self::engine::Core;
 pub(crate) use self::hook::HookInstance;
 pub use self::hook::{HookLimits, SandboxedHook};
 use self::{
-    bindings::{
-        exports::sql_batcher::core::batching::GuestSession,
-        sql_batcher::core::{database, telemetry},
-        types,
-    },
+    bindings::{exports::sql_batcher::core::batching::GuestSession, types},
     check::Checks,
-    ticker::{Awake, Ticker},
+    guest::Guest,
+    ticker::Awake,
 };
 use crate::{
-    CORE_COMPONENT, Error, ErrorKind, Result,
+    Error, ErrorKind, Result,
     account::Account,
     batch::Batch,
     hooks::{Hooks, Told},
@@ -65,105 +55,9 @@ mod bindings {
     });
 }
 
-/// Sessions that a process can have open at once, where its address space allows: each reserves
-/// 4 GiB of it. A process that may not reserve so much gets [`FEWER_SESSIONS`].
-const SESSIONS: u32 = 1000;
-const FEWER_SESSIONS: u32 = 32;
-/// Core instances and tables of one component: the batcher itself, and what the tool chain adds to
-/// connect it (`wit-component` makes a shim and a fix-up module).
-const PARTS: u32 = 4;
 /// Elements of one table: the functions that are called through a pointer.
 const TABLE_ELEMENTS: usize = 10_000;
-const MAX_WASM_STACK: usize = 256 * 1024;
 const TICK: Duration = Duration::from_millis(5);
-/// Memory of a slot, and of each of its tables, that stays resident between two sessions, so that the
-/// next one starts quickly. With `PAGEMAP_SCAN` (Linux 6.7) only the pages that were written are reset.
-const KEPT_RESIDENT: usize = 256 * 1024;
-
-static EMBEDDED: OnceLock<Result<Core>> = OnceLock::new();
-
-/// The batching component, compiled: what every run is an instance of.
-///
-/// The one that this library embeds is compiled once in a process, and the machine code is kept in
-/// the user's cache folder, so that a second start is quick.
-#[derive(Clone)]
-pub struct Core {
-    component: bindings::BatcherPre<Guest>,
-    ticker: Ticker,
-}
-
-impl Core {
-    /// The component that this library embeds ([`CORE_COMPONENT`]). The first call in a process
-    /// compiles it.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Sandbox`], where the sandbox cannot be set up on this machine.
-    pub fn embedded() -> Result<&'static Self> {
-        EMBEDDED.get_or_init(|| Self::compile(CORE_COMPONENT)).as_ref().map_err(Clone::clone)
-    }
-
-    /// The embedded component, if it has been compiled before.
-    pub(crate) fn compiled() -> Option<Result<&'static Self>> {
-        EMBEDDED.get().map(|core| core.as_ref().map_err(Clone::clone))
-    }
-
-    /// Compiles another component of the same contract (the world `batcher` of `wit/`).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Sandbox`], where it is no component, imports anything beyond the contract, or
-    /// does not export it.
-    pub fn compile(component: &[u8]) -> Result<Self> {
-        let (engine, ticker) = engine()?;
-        let pre = || {
-            let component = Component::from_binary(engine, component)?;
-            let mut linker = Linker::new(engine);
-            bindings::Batcher::add_to_linker::<_, HasSelf<_>>(&mut linker, |guest| guest)?;
-            bindings::BatcherPre::new(linker.instantiate_pre(&component)?)
-        };
-        let component = pre().map_err(|error| unusable("the component cannot be used", error))?;
-        Ok(Self { component, ticker: ticker.clone() })
-    }
-}
-
-fn engine() -> Result<&'static (Engine, Ticker)> {
-    static ENGINE: OnceLock<Result<(Engine, Ticker)>> = OnceLock::new();
-    ENGINE.get_or_init(start_engine).as_ref().map_err(Clone::clone)
-}
-
-fn start_engine() -> Result<(Engine, Ticker)> {
-    let engine = Engine::new(&config(SESSIONS))
-        .or_else(|_| Engine::new(&config(FEWER_SESSIONS)))
-        .map_err(|error| unusable("the sandbox cannot be set up", error))?;
-    let ticking = engine.clone();
-    let ticker = Ticker::start(TICK, move || ticking.increment_epoch()).map_err(|error| {
-        Error::new(ErrorKind::Sandbox, "the sandbox's ticker cannot be started")
-            .with_source(error.into())
-    })?;
-    Ok((engine, ticker))
-}
-
-fn config(sessions: u32) -> Config {
-    let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(sessions)
-        .total_memories(sessions)
-        .total_core_instances(sessions * PARTS)
-        .total_tables(sessions * PARTS)
-        .table_elements(TABLE_ELEMENTS)
-        .linear_memory_keep_resident(KEPT_RESIDENT)
-        .table_keep_resident(KEPT_RESIDENT)
-        .pagemap_scan(Enabled::Auto);
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
-        .concurrency_support(false)
-        .cranelift_opt_level(OptLevel::Speed)
-        .epoch_interruption(true)
-        .max_wasm_stack(MAX_WASM_STACK)
-        .wasm_relaxed_simd(false)
-        .cache(Cache::new(CacheConfig::new()).ok());
-    config
-}
-
 /// One run inside the sandbox. After a trap, or an answer that breaks the contract, its store is
 /// dropped, and each later call fails.
 pub(crate) struct Session {
@@ -185,24 +79,6 @@ pub(crate) enum Answer {
     Pending,
     /// The batch counts as applied at once: nothing is sent anywhere.
     Applied,
-}
-
-/// What the host keeps for one instance.
-struct Guest {
-    answer: Answer,
-    batches: VecDeque<Batch>,
-    checks: Checks,
-    hooks: Hooks,
-    /// The names of the inputs, for what the hooks are told.
-    sources: Sources,
-    /// How long hooks have taken in this call: it is not the component's time.
-    hook_time: Duration,
-    memory_bytes: u64,
-    /// Of its memory, as it is now.
-    used_bytes: u64,
-    noticed: Noticed,
-    /// What the component or the host's limits were broken by, in words.
-    violation: Option<String>,
 }
 
 impl Session {
@@ -407,73 +283,6 @@ impl<T, F> Export<T> for F where
 {
 }
 
-impl Guest {
-    /// Notes what was broken, and ends the call that broke it.
-    fn refuse<T>(&mut self, violation: String) -> wasmtime::Result<T> {
-        self.violation = Some(violation);
-        Err(Trap::UnreachableCodeReached.into())
-    }
-}
-
-impl database::Host for Guest {
-    fn execute(&mut self, batch: types::Batch) -> wasmtime::Result<database::Execution> {
-        let batch = Batch::executed(batch);
-        if let Err(violation) = self.checks.batch(&batch) {
-            return self.refuse(broken(&violation));
-        }
-        self.batches.push_back(batch);
-        if self.answer == Answer::Pending {
-            self.checks.in_flight += 1;
-            return Ok(database::Execution::Pending);
-        }
-        let applied = types::Outcome::from(Outcome::applied(None));
-        Ok(database::Execution::Finished(applied))
-    }
-}
-
-impl telemetry::Host for Guest {
-    fn emit(&mut self, event: types::Event) -> wasmtime::Result<()> {
-        match event {
-            types::Event::CommandPassedOver(_) => self.noticed.commands_passed_over += 1,
-            types::Event::MergingEnded(place) => {
-                let position = self.sources.position(place.into(), None);
-                self.noticed.merging_ended.get_or_insert(position);
-            }
-            types::Event::Sealed(_) => {}
-            types::Event::HookIgnored(event) => return self.hook_ignored(event),
-            types::Event::BatchSkipped(event) => return self.batch_skipped(event),
-        }
-        Ok(())
-    }
-}
-
-impl types::Host for Guest {}
-
-impl ResourceLimiter for Guest {
-    fn memory_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        if desired as u64 <= self.memory_bytes {
-            self.used_bytes = desired as u64;
-            return Ok(true);
-        }
-        let limit = self.memory_bytes;
-        self.refuse(format!("sandbox memory of {desired} bytes exceeds the limit of {limit}"))
-    }
-
-    fn table_growing(
-        &mut self,
-        _current: usize,
-        desired: usize,
-        _maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
-    }
-}
-
 /// The most bytes that the component may hand over in one call: a body, and 64 bytes for what is
 /// said about each statement of a batch.
 fn crossing_bytes(settings: &Settings) -> usize {
@@ -513,11 +322,5 @@ fn explain(error: wasmtime::Error, guest: &Guest, settings: &Settings) -> Error 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("live", &self.live.is_some()).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Core {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Core").finish_non_exhaustive()
     }
 }

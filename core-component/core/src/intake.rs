@@ -1,21 +1,17 @@
 //! The intake: from text in the buffer to statements in the batch that is being filled.
 
-use std::collections::VecDeque;
+use memchr::memchr;
 
-use memchr::{memchr, memmem};
-
-use crate::classify::Effect;
-use crate::copy::CopyData;
 use crate::filling::Piece;
+use crate::input::{COMPACT_BYTES, Mark};
 use crate::insert::Text;
 use crate::merging::Found;
-use crate::position::{Cursor, Tracker, units_of_utf16};
+use crate::position::{Cursor, units_of_utf16};
 use crate::session::Session;
 use crate::settings::backslash_setting;
 use crate::splitter::{Item, Reason, Refusal, Statement};
 use crate::types::{
-    Event, Failure, FailureKind, Host, Kind, Limits, Oversized, Position, Scope, SealReason,
-    Transactions,
+    Event, Failure, FailureKind, Host, Kind, Limits, Oversized, Position, SealReason,
 };
 
 /// What a byte-order mark looks like in UTF-8; clients skip it at the start of an input.
@@ -24,105 +20,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const MOST_APART: u64 = 16;
 /// Positions in a body are 32 bits wide.
 const MOST_BODY_BYTES: u64 = u32::MAX as u64;
-/// Below this, moving the rest of the buffer to its front is not worth it.
-const COMPACT_BYTES: usize = 64 * 1024;
-
-/// How far into a chunk the statement may reach that has begun before it.
-const LONGEST_SEAM: usize = 4096;
-
-/// A place in the buffer at which something happens once all before it is read.
-#[derive(Clone, Copy, Debug)]
-struct Mark {
-    at: usize,
-    /// An input ends; otherwise a flush.
-    input_ends: bool,
-}
-
-/// Text that has not been read yet, or not to its end.
-#[derive(Debug)]
-pub(crate) struct Input {
-    pub(crate) buffer: Vec<u8>,
-    marks: VecDeque<Mark>,
-    /// How far positions are counted.
-    pub(crate) tracker: Tracker,
-    at_start: bool,
-    /// Where the comment begins whose beginning was dropped last.
-    comment: Cursor,
-    /// Data of a `COPY` that has not found room yet.
-    data: Option<CopyData>,
-}
-
-impl Input {
-    pub(crate) fn new() -> Self {
-        Self {
-            buffer: Vec::new(),
-            marks: VecDeque::new(),
-            tracker: Tracker::new(),
-            at_start: true,
-            comment: Cursor::new(),
-            data: None,
-        }
-    }
-
-    pub(crate) fn push(&mut self, chunk: Vec<u8>) {
-        if !self.buffer.is_empty() {
-            return self.extend(&chunk);
-        }
-        self.buffer = chunk;
-        self.tracker.grow(&self.buffer, 0);
-    }
-
-    /// As [`push`](Self::push), of text that is copied in any case.
-    pub(crate) fn extend(&mut self, text: &[u8]) {
-        let length = self.buffer.len();
-        self.buffer.extend_from_slice(text);
-        self.tracker.grow(&self.buffer, length);
-    }
-
-    /// How many bytes of a chunk end the statement that has begun in the buffer, if that seems so
-    /// and it is worth it: the rest can then be read where it is.
-    pub(crate) fn seam(&self, chunk: &[u8]) -> Option<usize> {
-        let plain = !self.buffer.is_empty() && self.marks.is_empty() && self.data.is_none();
-        let first = chunk.get(..LONGEST_SEAM).filter(|_| plain && chunk.len() >= COMPACT_BYTES)?;
-        memmem::find(first, b";\n").map(|at| at + 1)
-    }
-
-    /// Goes on with a chunk, of which so many bytes are read; the buffer is empty.
-    pub(crate) fn go_on_in(&mut self, chunk: Vec<u8>, read: usize) {
-        self.buffer = chunk;
-        self.tracker.go_on_in(&self.buffer, read);
-    }
-
-    pub(crate) fn end(&mut self) {
-        self.marks.push_back(Mark { at: self.buffer.len(), input_ends: true });
-    }
-
-    pub(crate) fn flush(&mut self) {
-        self.marks.push_back(Mark { at: self.buffer.len(), input_ends: false });
-    }
-
-    pub(crate) fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    /// The place of a byte of the buffer that is not behind the tracker.
-    fn place(&self, at: usize) -> Cursor {
-        self.tracker.ahead(&self.buffer, at)
-    }
-
-    pub(crate) fn move_to(&mut self, at: usize) {
-        self.tracker.move_to(&self.buffer, at);
-    }
-}
-
-/// How a statement is to be batched.
-struct Placement {
-    scope: Scope,
-    starts_batch: bool,
-    ends_batch: bool,
-    ends_transaction: bool,
-    reason: SealReason,
-}
 
 impl Session {
     /// Reads on by one item; false where nothing is left to do without more text.
@@ -413,50 +310,6 @@ impl Session {
         limits.max_rows.is_some_and(|limit| rows > limit).then_some(SealReason::Rows)
     }
 
-    fn place(
-        &mut self,
-        statement: &Statement,
-        piece: Piece,
-        position: Position,
-    ) -> Result<Placement, Failure> {
-        let class = &statement.class;
-        let oversized = piece.bytes() > self.options.limits.max_batch_bytes;
-        if self.options.transactions == Transactions::Run {
-            if class.alone || class.effect != Effect::None {
-                let message = "statement cannot be part of one transaction for the whole run";
-                return Err(Failure::new(FailureKind::InvalidQuery, message).at(position));
-            }
-            let alone = oversized || statement.copy;
-            return Ok(Placement::new(Scope::Scripted, alone, SealReason::Alone));
-        }
-        let step = self.script.step(class.effect, piece.text(&self.input.buffer), position);
-        if step.inside {
-            let quiet = matches!(
-                class.kind,
-                Kind::Begin | Kind::Set | Kind::Select | Kind::Savepoint | Kind::Lock
-            );
-            self.uncommitted = !step.ends && (self.uncommitted || !quiet);
-            let apart = oversized || statement.copy;
-            let mut placement = Placement::new(Scope::Scripted, apart, SealReason::Transaction);
-            placement.starts_batch |= step.begins;
-            placement.ends_batch |= step.ends;
-            placement.ends_transaction = step.ends;
-            return Ok(placement);
-        }
-        let ends_nothing = class.effect != Effect::None;
-        if class.alone || ends_nothing {
-            return Ok(Placement::new(Scope::Bare, true, SealReason::Alone));
-        }
-        let scope = match self.options.transactions {
-            Transactions::None if !statement.copy => Scope::Bare,
-            _ => Scope::Atomic,
-        };
-        let apart = oversized || statement.copy;
-        let mut placement = Placement::new(scope, apart, SealReason::Alone);
-        placement.starts_batch |= self.filling.scope().is_some_and(|open| open != scope);
-        Ok(placement)
-    }
-
     /// All before it is sent, then the run ends.
     fn refuse(&mut self, host: &mut impl Host, failure: Failure) {
         self.seal(host, SealReason::Refusal, true);
@@ -512,10 +365,4 @@ impl Session {
 /// The most bytes that the statements of a batch may have apart.
 pub(crate) fn most_apart_bytes(limits: &Limits) -> u64 {
     limits.max_batch_bytes.saturating_mul(MOST_APART).min(MOST_BODY_BYTES)
-}
-
-impl Placement {
-    fn new(scope: Scope, apart: bool, reason: SealReason) -> Self {
-        Self { scope, starts_batch: apart, ends_batch: apart, ends_transaction: false, reason }
-    }
 }

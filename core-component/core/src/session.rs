@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::account::{Account, Weight};
 use crate::filling::{Filling, Sealed};
-use crate::intake::Input;
+use crate::input::Input;
 use crate::merging::Merger;
 use crate::run::MOST_PAUSED;
 use crate::sequence::{self, Decision};

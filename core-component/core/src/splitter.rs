@@ -1,73 +1,20 @@
 //! The splitter: finds statements in a window of text, as the database's own client would send
 //! them. It owns no text and allocates nothing for a statement.
 
+mod commands;
+mod item;
+
 use memchr::memrchr;
 
+pub(crate) use self::item::{Item, Reason, Refusal, Statement};
 use crate::body::Body;
 use crate::classify::{Classified, MAX_WORDS, classify, plain_class, plain_start};
-use crate::client_command::{ClientCommand, FirstWord, client_command, command_name, psql_command};
-use crate::copy::{CopyData, CopyReader};
+use crate::copy::CopyReader;
 use crate::dialect::{CommandRule, Dialect, Rules};
 use crate::lexer::{Context, Detail, Lexeme, Lexer, Unclosed};
 use crate::plain::{Begun, PlainStatements};
 use crate::position::Spot;
 use crate::types::Kind;
-
-/// A statement in the window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Statement {
-    /// Where its first byte is.
-    pub(crate) start: usize,
-    /// Where its text ends, without terminator.
-    pub(crate) end: usize,
-    /// Where its terminator ends.
-    pub(crate) after: usize,
-    /// Whether its text ends inside a `--` comment, which must not swallow what is put behind it.
-    pub(crate) ends_in_comment: bool,
-    pub(crate) class: Classified,
-    /// Rows of `VALUES`, where they are counted.
-    pub(crate) rows: u32,
-    /// Whether the data of a `COPY` follows.
-    pub(crate) copy: bool,
-}
-
-/// What the window holds next.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Item {
-    /// Nothing more without more text.
-    More,
-    Statement(Statement),
-    /// Data of the `COPY` statement before it.
-    CopyData(CopyData),
-    /// A client command at `start` that is passed over.
-    PassedOver {
-        start: usize,
-    },
-    Refused(Refusal),
-}
-
-/// Something that cannot be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    /// Where it is; none where that is a comment whose beginning was dropped.
-    pub(crate) at: Option<usize>,
-    pub(crate) reason: Reason,
-}
-
-/// Why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// Something is not closed at the end of the input.
-    Unclosed(&'static str),
-    /// Something is not closed within the limit of a statement.
-    UnclosedWithin(&'static str),
-    /// A statement that goes on beyond the limit.
-    TooLong,
-    /// A command that only the database's client could run.
-    ClientCommand(String),
-    /// Text behind a `COPY … FROM stdin;` in its line.
-    TextAfterCopy,
-}
 
 #[derive(Debug)]
 struct Current {
@@ -383,49 +330,6 @@ impl Splitter {
         }
     }
 
-    /// The first word of a statement may be a command of the client.
-    fn first_word(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        end: usize,
-        ended: bool,
-    ) -> Option<Option<Item>> {
-        if self.rules.commands != CommandRule::MySql {
-            return None;
-        }
-        self.note_line(&text[self.at..start]);
-        let first = FirstWord { text, word: start..end, fresh: self.line_is_fresh, ended };
-        match client_command(&first, self.lexer.delimiter()) {
-            ClientCommand::None => None,
-            ClientCommand::More => {
-                self.at = start;
-                Some(Some(Item::More))
-            }
-            ClientCommand::Delimiter { delimiter, after } => {
-                self.lexer.set_delimiter(&text[delimiter]);
-                self.at = after;
-                self.line_is_fresh = true;
-                Some(None)
-            }
-            ClientCommand::Use { end, .. } if end - start > self.max_statement_bytes => {
-                let refusal = Refusal { at: Some(start), reason: Reason::TooLong };
-                Some(Some(Item::Refused(refusal)))
-            }
-            ClientCommand::Use { end, after } => {
-                self.begin(text, start);
-                self.word(text, start, start + 3);
-                // Its line may end in a comment.
-                Some(Some(self.statement(text, end, after, true)))
-            }
-            ClientCommand::Refused => Some(Some(self.refused_command(text, start, ended))),
-        }
-    }
-
-    fn is_dot_command(&self, text: &[u8], start: usize) -> bool {
-        self.rules.commands == CommandRule::Sqlite && text[start] == b'.'
-    }
-
     fn terminator(&mut self, text: &[u8], start: usize, end: usize) -> Option<Item> {
         let Some(current) = &mut self.current else {
             // An empty statement.
@@ -501,48 +405,6 @@ impl Splitter {
         let length = text[current.start..].trim_ascii_end().len();
         let end = current.start + length;
         self.statement(text, end, text.len(), self.lexer.is_in_comment(end))
-    }
-
-    fn refused_command(&mut self, text: &[u8], start: usize, ended: bool) -> Item {
-        let Some(name) = command_name(text, start, ended) else {
-            self.at = start;
-            return Item::More;
-        };
-        let command = String::from_utf8_lossy(name).into_owned();
-        Item::Refused(Refusal { at: Some(start), reason: Reason::ClientCommand(command) })
-    }
-
-    fn backslash(&mut self, text: &[u8], start: usize, ended: bool) -> Option<Item> {
-        let Some(&next) = text.get(start + 1) else {
-            return Some(self.refused_command(text, start, ended));
-        };
-        let ends_statement = match self.rules.commands {
-            CommandRule::Psql => next == b';',
-            _ => matches!(next, b'g' | b'G'),
-        };
-        if ends_statement {
-            return self.terminator(text, start, start + 2);
-        }
-        if self.rules.commands != CommandRule::Psql {
-            if next == b'N' {
-                self.begin(text, start).body.symbol();
-                self.at = start + 2;
-                return None;
-            }
-            return Some(self.refused_command(text, start, ended));
-        }
-        match psql_command(text, start, ended) {
-            None => {
-                self.at = start;
-                Some(Item::More)
-            }
-            Some(after) if self.current.is_none() && after > start => {
-                self.at = after;
-                self.line_is_fresh = true;
-                Some(Item::PassedOver { start })
-            }
-            Some(_) => Some(self.refused_command(text, start, ended)),
-        }
     }
 }
 
