@@ -28,6 +28,8 @@ impl Target {
         let fitting: Vec<&str> =
             (0..literals.len()).filter(fits).map(|index| literals[index]).collect();
         assert!(fitting.len() > 2, "{}: {fitting:?}", self.kind);
+        let commands = self.commands(&fitting.iter().map(insert).collect::<String>());
+        assert!(commands < fitting.len(), "{}: some are merged", self.kind);
         let literal = || prop_oneof![12 => select(fitting.clone()), 1 => select(literals.clone())];
         let row = literal().prop_map(|literal| format!("({literal})"));
         let rows = prop_oneof![3 => vec(row.clone(), 1), 1 => vec(row, 2..4)];
