@@ -77,6 +77,11 @@ fn start_engine() -> Result<(Engine, Ticker)> {
     let engine = Engine::new(&config(SESSIONS))
         .or_else(|_| Engine::new(&config(FEWER_SESSIONS)))
         .map_err(|error| unusable("the sandbox cannot be set up", error))?;
+    with_ticker(engine)
+}
+
+/// An engine, and what counts its time.
+pub(super) fn with_ticker(engine: Engine) -> Result<(Engine, Ticker)> {
     let ticking = engine.clone();
     let ticker = Ticker::start(TICK, move || ticking.increment_epoch()).map_err(|error| {
         Error::new(ErrorKind::Sandbox, "the sandbox's ticker cannot be started")

@@ -18,7 +18,7 @@ use wasmtime::{
 pub(super) use self::bindings::sql_batcher::core::types;
 pub use self::limits::HookLimits;
 use super::{
-    TICK,
+    engine::with_ticker,
     ticker::{Awake, Ticker},
     ticks,
 };
@@ -149,12 +149,7 @@ fn start_engine() -> Result<(Engine, Ticker)> {
         .cache(Cache::new(CacheConfig::new()).ok());
     let engine = Engine::new(&config)
         .map_err(|error| super::unusable("the sandbox of hooks cannot be set up", error))?;
-    let ticking = engine.clone();
-    let ticker = Ticker::start(TICK, move || ticking.increment_epoch()).map_err(|error| {
-        Error::new(ErrorKind::Sandbox, "the sandbox's ticker cannot be started")
-            .with_source(error.into())
-    })?;
-    Ok((engine, ticker))
+    with_ticker(engine)
 }
 
 /// A hook of one run.
