@@ -52,20 +52,32 @@ impl Writing<'_> {
             self.list[from - 1] = narrow(self.at);
         }
         let (starts, ends) = (&self.places.0[statements.clone()], &self.places.1[statements]);
+        let end = ends.last().map_or(0, |end| *end);
         let list = &mut self.list[from..until];
         let mut skipped = if goes_on { prefix } else { 0 };
         let mut at = self.at;
-        for ((start, end), to) in starts.iter().zip(ends).zip(list) {
-            let rows = *start as usize + skipped..*end as usize - tail;
+        let mut put = |start: u32, end: u32, to: &mut u32| {
+            let rows = start as usize + skipped..end as usize - tail;
             let length = rows.end - rows.start;
             copy_and_part(self.to, at, self.text, rows);
             at += length + 1;
             *to = narrow(at);
             skipped = prefix;
+        };
+        // Two at once, as each turn of a loop costs something in the sandbox.
+        let (starts, last_start) = starts.as_chunks::<2>();
+        let (ends, last_end) = ends.as_chunks::<2>();
+        let (list, last_to) = list.as_chunks_mut::<2>();
+        for ((starts, ends), to) in starts.iter().zip(ends).zip(list) {
+            put(starts[0], ends[0], &mut to[0]);
+            put(starts[1], ends[1], &mut to[1]);
+        }
+        if let ([start], [end], [to]) = (last_start, last_end, last_to) {
+            put(*start, *end, to);
         }
         // The last of them is followed by no comma, but by what is behind its rows.
         self.at = at - 1;
-        self.put_behind(ends.last().map_or(0, |end| *end as usize), tail);
+        self.put_behind(end as usize, tail);
         self.list[until - 1] = narrow(self.at);
     }
 
