@@ -10,7 +10,7 @@ use sql_batcher_adapters::CopyPart;
 
 use self::shown::{Shown, UnderWay};
 use crate::{
-    batch::{Batch, Join, PARTED},
+    batch::{Batch, Join, PARTED, Stretch},
     options::Settings,
     progress::Progress,
 };
@@ -76,8 +76,8 @@ impl Checks {
     /// input.
     fn fits(&self, batch: &Batch, from_input: bool) -> Check {
         self.order(batch)?;
-        self.limits(batch)?;
         stretches(batch)?;
+        self.limits(batch)?;
         ends(batch)?;
         self.places(batch, from_input)
     }
@@ -196,6 +196,8 @@ fn stretches(batch: &Batch) -> Check {
 /// Whether what is joined lies within the batch, and is joined as it should be.
 fn joins(batch: &Batch) -> Check {
     let mut free = 0;
+    // From the one on that the first of the joined statements is of: both are in order.
+    let mut stretches = &batch.stretches[..];
     for join in &batch.joins {
         let (first, count) = (join.first as usize, join.statements as usize);
         let ascends = count > 0 && first >= free && first + count <= batch.statements();
@@ -203,8 +205,13 @@ fn joins(batch: &Batch) -> Check {
             format!("statements that cannot be joined: {join:?}")
         })?;
         free = first + count;
+        while let [_, others @ ..] = stretches
+            && others.first().is_some_and(|next| next.first as usize <= first)
+        {
+            stretches = others;
+        }
         let alike = match batch.forms.is_joined() && count > 1 {
-            true => are_joined(batch, join),
+            true => are_joined(batch, join, stretches),
             false => are_alike(batch, join),
         };
         ensure(alike, || format!("joined statements that differ: {join:?}"))?;
@@ -212,16 +219,23 @@ fn joins(batch: &Batch) -> Check {
     Ok(())
 }
 
-/// Whether there is room for what stands around the rows, and a comma between them.
-fn are_joined(batch: &Batch, join: &Join) -> bool {
+/// Whether there is room for what stands around the rows, and a comma between them. `stretches`: from
+/// that of the first statement on.
+fn are_joined(batch: &Batch, join: &Join, stretches: &[Stretch]) -> bool {
     let given = batch.forms.given();
     let (first, last) = (join.first as usize, (join.first + join.statements) as usize - 1);
     let length = |index| given.range(index).map_or(0, |range| range.len());
     let ends = given.ends.get(first..last).unwrap_or_default();
     let is_comma = |end: &u32| given.body.get((*end as usize).wrapping_sub(1)) == Some(&b',');
+    let terminators = |until: usize| {
+        let of_them = stretches.iter().take_while(move |stretch| (stretch.first as usize) < until);
+        of_them.map(|stretch| stretch.terminator)
+    };
+    let terminator = terminators(last + 1).last().unwrap_or(0) as usize;
+    let behind = terminator + usize::from(last + 1 < batch.statements());
     length(first) > join.prefix as usize
-        && length(last) >= join.tail as usize + batch.behind(last)
-        && batch.stretches_of(first..last).all(|(stretch, _)| stretch.terminator == 1)
+        && length(last) >= join.tail as usize + behind
+        && terminators(last).all(|terminator| terminator == 1)
         && ends.iter().fold(true, |all, end| all & is_comma(end))
 }
 
@@ -390,10 +404,13 @@ mod tests {
             (|three| three.joins[0].statements = 4) as fn(&mut Batch),
             |three| three.joins[0].statements = 0,
             |three| three.joins.push(three.joins[0]),
-            |three| three.copy = Some(CopyPart::Whole),
         ] {
             assert!(fact(change).unwrap_err().contains("cannot be joined"));
         }
+        let mut copied = batch(&["I (1) x"]);
+        join(&mut copied, Join { first: 0, statements: 1, prefix: 2, tail: 2 });
+        copied.copy = Some(CopyPart::Whole);
+        assert!(violation(&copied).contains("cannot be joined"));
     }
 
     #[test]
