@@ -6,6 +6,9 @@
 //! connecting to the answer to the last statement; scripts in Python take their time themselves,
 //! from connecting to the last commit. After each run the rows are counted.
 //!
+//! On PostgreSQL the programs are measured a second time, with columns of types to which its server
+//! converts no constant.
+//!
 //! `SQL_BATCHER_BENCH_ROWS` says how many rows (100000); ways that take them one by one take fewer,
 //! because it is their rate that counts. The servers are those of `SQL_BATCHER_TEST_POSTGRES_URL`
 //! and `SQL_BATCHER_TEST_MYSQL_URL`; the table `bench_rows` in them is dropped. The program is that
@@ -17,6 +20,7 @@ use sql_batcher_benches::{
     database::{Database, Kind},
     goal::Goal,
     is_measuring, number,
+    rows::CREATE_TABLE_UNCONVERTED,
     sample::{Plan, Sample, in_turns},
     table::{Bar, Row, Table},
     ways::{Input, Mode, Way, run},
@@ -25,17 +29,30 @@ use tokio::runtime::Runtime;
 
 const PLAN: Plan = Plan { rounds: 5, budget: Duration::from_secs(10) };
 
+/// The programs that are measured where constants need no conversion.
+const PROGRAMS: [Way; 4] =
+    [Way::Program(Mode::Merged), Way::Program(Mode::Fast), Way::Client, Way::ClientHandMade];
+
 /// A way, and its row of the table.
 type Measured = (Way, Row);
 
-fn measure(runtime: &Runtime, database: &Database, input: &Input) -> Vec<Measured> {
-    let ways = Way::all(database.kind);
-    let samples = in_turns(PLAN, &ways, |way| {
-        let once = runtime.block_on(run(*way, database, input));
-        once.map_err(|error| said(*way, database, &error.to_string()))
+/// Ways that are held against one another.
+struct Contest<'a> {
+    /// What they are called together.
+    group: &'a str,
+    database: &'a Database,
+    ways: &'a [Way],
+    /// Whether they are drawn.
+    is_drawn: bool,
+}
+
+fn measure(runtime: &Runtime, contest: &Contest<'_>, input: &Input) -> Vec<Measured> {
+    let samples = in_turns(PLAN, contest.ways, |way| {
+        let once = runtime.block_on(run(*way, contest.database, input));
+        once.map_err(|error| said(*way, contest.database, &error.to_string()))
     });
-    let rows = ways.iter().zip(samples).map(|(way, sample)| row(*way, database, input, sample));
-    ways.iter().copied().zip(rows).collect()
+    let ways = contest.ways.iter().copied();
+    ways.zip(samples).map(|(way, sample)| (way, row(way, contest, input, sample))).collect()
 }
 
 /// What is missing was left out; anything else has failed, and is said at once, too.
@@ -48,8 +65,8 @@ fn said(way: Way, database: &Database, error: &str) -> String {
     }
 }
 
-fn row(way: Way, database: &Database, input: &Input, sample: Result<Sample, String>) -> Row {
-    let (group, label) = (database.kind.name(), way.name(database.kind));
+fn row(way: Way, contest: &Contest<'_>, input: &Input, sample: Result<Sample, String>) -> Row {
+    let (group, label) = (contest.group, way.name(contest.database.kind));
     let what = format!("{group}, {label}");
     let count = way.rows(input.count());
     let row = match sample {
@@ -66,7 +83,7 @@ fn row(way: Way, database: &Database, input: &Input, sample: Result<Sample, Stri
         }
     };
     let is_drawn = !matches!(way, Way::Library(_) | Way::Autocommit);
-    match is_drawn {
+    match is_drawn && contest.is_drawn {
         true => row.with_bar(Bar { group: group.to_owned(), label, ours: way.is_ours() }),
         false => row,
     }
@@ -100,14 +117,15 @@ fn rivals(kind: Kind, way: Way) -> Vec<(Way, Option<f64>)> {
     rivals
 }
 
-fn compare(table: &mut Table, database: &Database, input: &Input) {
+fn compare(table: &mut Table, contest: &Contest<'_>, input: &Input) {
     let runtime = Runtime::new().expect("a runtime can be started");
-    let measured = measure(&runtime, database, input);
+    let measured = measure(&runtime, contest, input);
+    let kind = contest.database.kind;
     for (way, row) in &measured {
         let mut row = row.clone();
-        for (rival, goal) in rivals(database.kind, *way) {
+        for (rival, goal) in rivals(kind, *way) {
             let Some((_, other)) = measured.iter().find(|(way, _)| *way == rival) else { continue };
-            let name = rival.name(database.kind);
+            let name = rival.name(kind);
             row = match goal {
                 Some(bound) => row.with_ratio(other, name, Goal::at_least(bound)),
                 None => row.against(other, name),
@@ -123,10 +141,17 @@ fn main() {
     }
     let rows = number("SQL_BATCHER_BENCH_ROWS", 100_000);
     let input = Input::new(usize::try_from(rows).expect("the number fits"));
-    let input = input.unwrap_or_else(|error| panic!("{rows} rows: {error}"));
+    let mut input = input.unwrap_or_else(|error| panic!("{rows} rows: {error}"));
     let mut table = Table::new("databases");
-    for database in Database::all(&mut table, input.files.folder()) {
-        compare(&mut table, &database, &input);
+    let databases = Database::all(&mut table, input.files.folder());
+    for database in &databases {
+        let (group, ways) = (database.kind.name(), &Way::all(database.kind)[..]);
+        compare(&mut table, &Contest { group, database, ways, is_drawn: true }, &input);
+    }
+    input.create_table = CREATE_TABLE_UNCONVERTED;
+    for database in databases.iter().filter(|database| database.kind == Kind::Postgres) {
+        let group = "PostgreSQL, no constant converted";
+        compare(&mut table, &Contest { group, database, ways: &PROGRAMS, is_drawn: false }, &input);
     }
     table.publish(env!("CARGO_TARGET_TMPDIR"));
 }

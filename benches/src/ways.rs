@@ -153,6 +153,8 @@ pub struct Input {
     pub rows: Rows,
     /// In files.
     pub files: Files,
+    /// The statement that makes the table for them.
+    pub create_table: &'static str,
 }
 
 impl Input {
@@ -163,7 +165,7 @@ impl Input {
     pub fn new(count: usize) -> Result<Self, Failed> {
         let rows = Rows::new(count);
         let files = Files::new(&rows)?;
-        Ok(Self { rows, files })
+        Ok(Self { rows, files, create_table: CREATE_TABLE })
     }
 
     /// How many.
@@ -179,7 +181,7 @@ impl Input {
 /// # Errors
 /// Whatever goes wrong, and what is not installed.
 pub async fn run(way: Way, database: &Database, input: &Input) -> Result<Duration, Failed> {
-    database.prepare(CREATE_TABLE).await?;
+    database.prepare(input.create_table).await?;
     let start = Instant::now();
     let own_time = bring(way, database, input).await?;
     let took = own_time.unwrap_or_else(|| start.elapsed());
@@ -197,7 +199,7 @@ pub async fn bring(
     database: &Database,
     input: &Input,
 ) -> Result<Option<Duration>, Failed> {
-    let Input { rows, files } = input;
+    let Input { rows, files, .. } = input;
     let single = rows.statements().take(way.rows(input.count()));
     match way {
         Way::Program(mode) => program::run(database, mode, &files.script())?,
