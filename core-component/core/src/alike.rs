@@ -419,7 +419,7 @@ mod tests {
     use super::*;
     use crate::constant::Reader;
     use crate::dialect::Dialect;
-    use crate::family::{Families, Numbering, Ruled};
+    use crate::family::{Families, Free, Numbering, Ruled};
 
     fn read_by(columns: impl Columns, marks: Marks, (text, width): (&str, usize)) -> Option<usize> {
         let mut alike = Alike::new(marks, columns, width);
@@ -476,6 +476,22 @@ mod tests {
             (*b"7\xff11111111111111", 1),
         ] {
             assert_eq!(behind_digits(&text).trailing_zeros(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn rows_of_any_width_are_read_and_none_of_another() {
+        let row = |columns: usize| format!("({})", vec!["1"; columns].join(", "));
+        let behind = ";".repeat(NEAR);
+        for width in 1..=10 {
+            for (last, expected) in [(width, Some(3)), (width + 1, None), (width - 1, None)] {
+                let rows = [width, width, last].map(row).join(", ");
+                let text = format!("{rows}{behind}");
+                let mut near = Near::new(text.as_bytes(), 0, 0).unwrap();
+                let mut alike = Alike::new(Marks::new(false), Free, width);
+                assert_eq!(alike.rows(&mut near, text.len()), expected, "{width}: {rows}");
+                assert!(expected.is_none() || near.place() == rows.len());
+            }
         }
     }
 

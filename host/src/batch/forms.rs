@@ -302,8 +302,13 @@ impl Batch {
 
     /// Bytes in a text behind that of a statement, its terminator and what parts it from the next.
     pub(crate) fn behind(&self, index: usize) -> usize {
-        let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator as usize);
-        terminator + usize::from(index + 1 < self.statements())
+        let terminator = self.stretch_of(index).map_or(0, |stretch| stretch.terminator);
+        self.behind_terminated(index, terminator)
+    }
+
+    /// As [`behind`](Self::behind), where the bytes of its terminator are known.
+    pub(crate) fn behind_terminated(&self, index: usize, terminator: u32) -> usize {
+        terminator as usize + usize::from(index + 1 < self.statements())
     }
 
     /// The statements one by one.

@@ -231,8 +231,7 @@ fn are_joined(batch: &Batch, join: &Join, stretches: &[Stretch]) -> bool {
         let of_them = stretches.iter().take_while(move |stretch| (stretch.first as usize) < until);
         of_them.map(|stretch| stretch.terminator)
     };
-    let terminator = terminators(last + 1).last().unwrap_or(0) as usize;
-    let behind = terminator + usize::from(last + 1 < batch.statements());
+    let behind = batch.behind_terminated(last, terminators(last + 1).last().unwrap_or(0));
     length(first) > join.prefix as usize
         && length(last) >= join.tail as usize + behind
         && terminators(last).all(|terminator| terminator == 1)
